@@ -1,0 +1,392 @@
+"""Does a phrase of a rule occur among the words of a message?
+
+A phrase is words in order.  The notation is explained to coordinators at the head of each rules file:
+
+    word            that word                       word~       with its endings (hit, hits, hitting)
+    a/b/c           any one of these                (a b/c d)   any one of these phrases
+    @name           any word or phrase of the set   [x]         x or nothing
+    ..   ..5        up to three (five) words        #38-42      a number in this range
+    ^   $           start, end of the sentence      A & B       both, near each other, in any order
+                                                    A && B      both, anywhere in the message
+
+Matching is bit-parallel: an integer holds one bit for each word of the message, and each element of a phrase maps
+the set of places where it may start to the set of places just after it.  Every step is one pass over an integer,
+so no message and no phrase can make it slow; there is no backtracking to blow up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nudgebot.programme.catalogue import SafetyLexicon
+from nudgebot.programme.distress_words import BREAK, Words, fold
+
+NEAR = 14
+"""How many words may lie between the parts of `A & B`."""
+GAP = 3
+"""How many words `..` may skip."""
+MAX_GAP = 8
+NUMBER = "#"
+"""Stands in a message's vocabulary for "there is a number"."""
+
+Bits = int
+
+_GAP_PIECE = re.compile(r"\.\.(\d*)")
+_RANGE_PIECE = re.compile(r"#(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
+
+
+class PhraseError(ValueError):
+    """A phrase that cannot be read; the message says why, in words for its author."""
+
+
+class Message:
+    """A message's words, and for each word the places where it stands."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = words
+        places: dict[str, Bits] = {}
+        bit = 1
+        for word in words:
+            places[word] = places.get(word, 0) | bit
+            bit <<= 1
+        self.breaks = places.pop(BREAK, 0)
+        self.end = bit  # the place after the last word
+        self.everywhere = (bit << 1) - 1
+        self.places = places
+        self.starts = 1 | self.breaks << 1
+        self.ends = self.end | self.breaks
+        self.numbers = [(number, places[word]) for word in places if (number := _number(word)) is not None]
+        self.vocabulary = places.keys() | {NUMBER} if self.numbers else places.keys()
+        self._memo: dict[int, Bits] = {}
+
+    def where(self, one_of: OneOf) -> Bits:
+        """The places where a single word of this element stands."""
+        key = id(one_of)
+        found = self._memo.get(key)
+        if found is None:
+            found = 0
+            for word in self.places.keys() & one_of.words:
+                found |= self.places[word]
+            self._memo[key] = found
+        return found
+
+    def sentences_of(self, bits: Bits) -> Bits:
+        """All places of the sentences that these places belong to (a sentence includes the place of its break)."""
+        if not self.breaks:
+            return self.everywhere if bits else 0
+        found, begin, breaks = 0, 0, self.breaks
+        while True:
+            stop = (breaks & -breaks).bit_length() if breaks else self.end.bit_length()
+            sentence = (1 << stop) - (1 << begin)
+            if bits & sentence:
+                found |= sentence
+            if not breaks:
+                return found
+            breaks &= breaks - 1
+            begin = stop
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word) if word[0].isdigit() else None
+    except ValueError:
+        return None
+
+
+class Element:
+    """One step of a phrase."""
+
+    needs: frozenset[str] = frozenset()
+    """At least one of these words must be in the message; empty = no demand."""
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        """Places just after this element, when it may begin at any of `starts`."""
+        raise NotImplementedError
+
+    def vocabulary(self) -> Iterable[str]:
+        return ()
+
+
+@dataclass(eq=False, slots=True)
+class OneOf(Element):
+    """Any of some words or phrases."""
+
+    words: frozenset[str]
+    phrases: tuple[Sequence_, ...] = ()
+    needs: frozenset[str] = field(init=False)
+    _openers: tuple[tuple[frozenset[str], Sequence_], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._openers = tuple((phrase.rarest, phrase) for phrase in self.phrases)
+        undemanding = any(not rarest for rarest, _ in self._openers)
+        self.needs = frozenset() if undemanding else self.words.union(*(rarest for rarest, _ in self._openers))
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        found = (starts & message.where(self)) << 1
+        for rarest, phrase in self._openers:
+            if not rarest or not rarest.isdisjoint(message.vocabulary):
+                found |= phrase.after(starts, message)
+        return found
+
+    def vocabulary(self) -> Iterable[str]:
+        yield from self.words
+        for phrase in self.phrases:
+            yield from phrase.vocabulary()
+
+
+@dataclass(eq=False, slots=True)
+class Number(Element):
+    low: float
+    high: float
+    needs: frozenset[str] = frozenset({NUMBER})
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        found = 0
+        for number, places in message.numbers:
+            if self.low <= number <= self.high:
+                found |= places
+        return (starts & found) << 1
+
+
+@dataclass(eq=False, slots=True)
+class Maybe(Element):
+    inner: Element
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        return starts | self.inner.after(starts, message)
+
+    def vocabulary(self) -> Iterable[str]:
+        return self.inner.vocabulary()
+
+
+@dataclass(eq=False, slots=True)
+class Gap(Element):
+    longest: int
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        found = starts
+        crossable = ~message.breaks
+        for _ in range(self.longest):
+            found |= (found & crossable) << 1
+        return found & message.everywhere
+
+
+@dataclass(eq=False, slots=True)
+class Edge(Element):
+    """The start or the end of a sentence."""
+
+    end: bool
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        return starts & (message.ends if self.end else message.starts)
+
+
+@dataclass(eq=False, slots=True)
+class Sequence_(Element):
+    steps: tuple[Element, ...]
+    demands: tuple[frozenset[str], ...] = field(init=False)
+    rarest: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.demands = tuple(step.needs for step in self.steps if step.needs)
+        self.rarest = min(self.demands, key=len, default=frozenset())
+        self.needs = self.rarest
+
+    def after(self, starts: Bits, message: Message) -> Bits:
+        for step in self.steps:
+            starts = step.after(starts, message)
+            if not starts:
+                return 0
+        return starts
+
+    def vocabulary(self) -> Iterable[str]:
+        for step in self.steps:
+            yield from step.vocabulary()
+
+
+@dataclass(eq=False, slots=True)
+class Phrase:
+    """One line of a rule: parts that must all occur, near each other or (`&&`) anywhere."""
+
+    line: str
+    parts: tuple[Sequence_, ...]
+    anywhere: bool
+    demands: tuple[frozenset[str], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.demands = tuple(demand for part in self.parts for demand in part.demands)
+
+    def possible(self, message: Message) -> bool:
+        return not any(demand.isdisjoint(message.vocabulary) for demand in self.demands)
+
+    def hits(self, message: Message) -> Bits:
+        """The last words of the first part wherever the whole phrase occurs; 0 = it does not."""
+        if not self.possible(message):
+            return 0
+        found = self.parts[0].after(message.everywhere, message) >> 1
+        for part in self.parts[1:]:
+            if not found:
+                return 0
+            other = part.after(message.everywhere, message) >> 1
+            if self.anywhere:
+                found = found if other else 0
+            else:
+                found &= nearby(other, NEAR, message)
+        return found
+
+    def spans(self, message: Message) -> list[str]:
+        """The message's words for each part, for explanations: the first and shortest occurrence."""
+        return [span for part in self.parts if (span := _span(part, message))]
+
+    def vocabulary(self) -> Iterable[str]:
+        for part in self.parts:
+            yield from part.vocabulary()
+
+
+def nearby(bits: Bits, reach: int, message: Message) -> Bits:
+    """All places within `reach` words of these, in the same sentence."""
+    wide = bits
+    for step in _strides(reach):
+        wide |= wide << step | wide >> step
+    return wide & message.sentences_of(bits) & message.everywhere
+
+
+def _strides(reach: int) -> Iterable[int]:
+    step = 1
+    while reach > 0:
+        yield min(step, reach)
+        reach -= step
+        step *= 2
+
+
+def _span(part: Sequence_, message: Message) -> str:
+    for at in range(len(message.words) + 1):
+        if ends := part.after(1 << at, message):
+            stop = (ends & -ends).bit_length() - 1
+            return " ".join(word for word in message.words[at:stop] if word)
+    return ""
+
+
+def _pieces(text: str, separator: str, line: str) -> list[str]:
+    """Split where the separator stands outside brackets."""
+    pieces, depth, piece = [], 0, ""
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if depth < 0:
+            break
+        if sign == separator and not depth:
+            pieces.append(piece)
+            piece = ""
+        else:
+            piece += sign
+    if depth:
+        raise PhraseError(f"“{line}” has a bracket too many or too few.")
+    pieces.append(piece)
+    return pieces if separator != " " else [piece for piece in pieces if piece]
+
+
+class PhraseBook:
+    """Reads phrases by one language's lexicon; a set is read once, when a phrase first names it."""
+
+    def __init__(self, lexicon: SafetyLexicon, words: Words) -> None:
+        self._lexicon = lexicon
+        self._words = words
+        self._sets: dict[str, OneOf] = {}
+        self._open: list[str] = []
+
+    def phrase(self, line: str) -> Phrase:
+        """Raises PhraseError."""
+        anywhere = " && " in line
+        if anywhere and " & " in line:
+            raise PhraseError(f"“{line}” mixes & and &&; use one of them.")
+        parts = tuple(self._sequence(part, line) for part in line.split(" && " if anywhere else " & "))
+        if not any(part.demands for part in parts):
+            raise PhraseError(f"“{line}” demands no word at all; write at least one that is not optional.")
+        return Phrase(line, parts, anywhere)
+
+    def _sequence(self, text: str, line: str) -> Sequence_:
+        steps = tuple(step for piece in _pieces(text, " ", line) for step in self._steps(piece, line))
+        if not steps:
+            raise PhraseError(f"“{line}” has an empty part; remove it or write a word.")
+        return Sequence_(steps)
+
+    def _steps(self, piece: str, line: str) -> tuple[Element, ...]:
+        if piece in ("^", "$"):
+            return (Edge(end=piece == "$"),)
+        if gap := _GAP_PIECE.fullmatch(piece):
+            longest = int(gap.group(1) or GAP)
+            if longest > MAX_GAP:
+                raise PhraseError(f"“{line}” skips {longest} words; at most {MAX_GAP} are allowed.")
+            return (Gap(longest),)
+        if number := _RANGE_PIECE.fullmatch(piece):
+            low, high = number.groups()
+            return (Number(float(low), float(high or low)),)
+        if piece[0] == "[" and piece[-1] == "]":
+            return (Maybe(self._one_of(piece[1:-1], line)),)
+        if piece[0] == "(" and piece[-1] == ")":
+            return (self._one_of(piece[1:-1], line),)
+        if "/" in piece or piece[0] == "@" or piece[-1] == "~":
+            return (self._one_of(piece, line),)
+        if any(sign in piece for sign in "[]()&#^$"):
+            raise PhraseError(f"“{piece}” in “{line}” cannot be read; put a space around brackets, &, ^ and $.")
+        return tuple(OneOf(frozenset({word})) for word in self._words.of_rule(piece))
+
+    def _one_of(self, text: str, line: str) -> OneOf:
+        options = [option.strip() for option in _pieces(text, "/", line)]
+        if len(options) == 1 and options[0].startswith("@") and " " not in options[0]:
+            return self.set(options[0][1:], line)
+        return self._any(options, line)
+
+    def set(self, name: str, line: str = "") -> OneOf:
+        if name not in self._sets:
+            if name not in self._lexicon.sets:
+                raise PhraseError(f"“{line}” names @{name}, a set the lexicon does not have; mend the name.")
+            if name in self._open:
+                raise PhraseError(f"The set @{name} contains itself by way of {' > '.join(self._open)}.")
+            self._open.append(name)
+            self._sets[name] = self._any(self._lexicon.sets[name], f"@{name}")
+            self._open.pop()
+        return self._sets[name]
+
+    def _any(self, options: Iterable[str], line: str) -> OneOf:
+        words: set[str] = set()
+        phrases: list[Sequence_] = []
+        for option in options:
+            if not option:
+                raise PhraseError(f"“{line}” has an empty choice; remove one stroke.")
+            if option.startswith("@") and " " not in option:
+                inner = self.set(option[1:], line)
+                words |= inner.words
+                phrases += inner.phrases
+            elif option.endswith("~") and " " not in option:
+                words |= inflected(fold(option[:-1]), self._lexicon)
+            else:
+                sequence = self._sequence(option, line)
+                if len(sequence.steps) == 1 and isinstance(only := sequence.steps[0], OneOf) and not only.phrases:
+                    words |= only.words
+                else:
+                    phrases.append(sequence)
+        return OneOf(frozenset(words), tuple(phrases))
+
+
+def inflected(word: str, lexicon: SafetyLexicon) -> frozenset[str]:
+    """The word with its endings.  Forms that do not exist do no harm: nobody types them."""
+    if word in lexicon.forms:
+        return frozenset({word, *map(fold, lexicon.forms[word])})
+    stems = {word, word[:-1]} if word.endswith("e") else {word}
+    if word.endswith("y"):
+        stems.add(word[:-1] + "i")
+    elif word[-1:].isalpha() and word[-1:] not in "aeiouwx":
+        stems.add(word + word[-1])
+    return frozenset({word} | {stem + ending for stem in stems for ending in lexicon.endings})
+
+
+def vocabulary(phrases: Iterable[Phrase]) -> set[str]:
+    return {word for phrase in phrases for word in phrase.vocabulary()}
+
+
+def rarest_demand(phrase: Phrase, commonness: Mapping[str, int]) -> frozenset[str]:
+    """The demand that the fewest other phrases share: by it a phrase is looked up."""
+    return min(phrase.demands, key=lambda demand: sum(commonness[word] for word in demand))

@@ -1,0 +1,171 @@
+"""What may be set from outside, what is it for, and what is it worth when nobody says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "NUDGEBOT_"
+
+
+class BadSettings(Exception):
+    """A setting is wrong: mend the variable the message names and start again."""
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """`NUDGEBOT_X_FILE=/path` gives X its value from a file, as container platforms hand over secrets."""
+
+    def get_field_value(self, field: object, field_name: str) -> tuple[str | None, str, bool]:
+        variable = f"{PREFIX}{field_name}_FILE".lower()
+        path = next((value for name, value in self._environment().items() if name.lower() == variable), None)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSettings(
+                f"{variable.upper()} names a file that cannot be read ({type(error).__name__}); check the path."
+            ) from error
+
+    def _environment(self) -> dict[str, str]:
+        import os
+
+        return dict(os.environ)
+
+    def __call__(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in SECRETS:
+            value, key, _ = self.get_field_value(None, name)
+            if value is not None:
+                found[key] = value
+        return found
+
+
+class Settings(BaseSettings):
+    """Every knob, its default and what it is for: `nudgebot settings` prints this table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+    )
+
+    bot_token: SecretStr | None = Field(None, description="The bot's token, from BotFather.")
+    bot_api_url: str = Field(
+        "https://api.telegram.org",
+        description="Where the Bot API answers; calls go to {BOT_API_URL}/bot{token}/{method}. "
+        "Name a local Bot API server, or the stand-in, here.",
+    )
+    database_url: str = Field(
+        "sqlite:///nudgebot.db", description="`sqlite:///file.db` or `postgresql://user:password@host/name`."
+    )
+    content: Path | None = Field(None, description="Folder of the content library; the packaged one when not set.")
+    country: str | None = Field(
+        None, description="Two letters (ISO 3166): offered first when a parent is asked for a country."
+    )
+    language: str = Field("en", description="Language of people whose own one the library does not speak.")
+    unreviewed_content: Literal["refuse", "send"] = Field(
+        "refuse", description="`send` lets tips that no professional has reviewed reach parents under `run`."
+    )
+    send_rate: float = Field(25, description="Messages a second over all lanes.", gt=0, le=1000)
+    webhook_url: str | None = Field(None, description="Public address of the webhook; polling when not set.")
+    webhook_secret: SecretStr | None = Field(
+        None, description="1-256 letters, digits, `_`, `-`: Telegram repeats it with every update to the webhook."
+    )
+    listen: str = Field(
+        "127.0.0.1:8080", description="host:port of /healthz, /metrics and the webhook; `off` for none."
+    )
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Key ring for names, birth dates and free text: 32 bytes in base64, newest first, comma between. "
+        "Beside an SQLite file one is made on the first run (mode 0600).",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings
+
+    @field_validator("bot_api_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("country")
+    @classmethod
+    def _country(cls, value: str | None) -> str | None:
+        if value is not None and not (len(value) == 2 and value.isalpha()):
+            raise ValueError("must be a country's two letters, for example GB")
+        return value.upper() if value else None
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (host and port.isdigit() and int(port) < 65536):
+            raise ValueError("must be host:port, for example 127.0.0.1:8080, or off")
+        return value
+
+    @model_validator(mode="after")
+    def _webhook(self) -> Settings:
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, or anybody could post updates")
+        return self
+
+    def token(self) -> str:
+        """The bot's token.  Raises BadSettings when there is none, or it is not shaped like one."""
+        secret = self.bot_token.get_secret_value() if self.bot_token else ""
+        number, colon, rest = secret.partition(":")
+        if not secret:
+            raise BadSettings(
+                f"{PREFIX}BOT_TOKEN is not set. Get a token from BotFather in Telegram and put it in the environment, "
+                "or try `nudgebot rehearse`, which needs none."
+            )
+        if not (number.isdigit() and colon and len(rest) >= 10):
+            raise BadSettings(
+                f"{PREFIX}BOT_TOKEN is not shaped like a token (digits, a colon, letters); copy it again."
+            )
+        return secret
+
+
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)
+
+
+def read_settings(**given: object) -> Settings:
+    """Settings from the environment and `.env`; `given` wins.  Raises BadSettings, one sentence per wrong variable."""
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic validates what we hand over
+    except ValidationError as error:
+        raise BadSettings(" ".join(_sentence(part) for part in error.errors(include_input=False))) from None
+
+
+def _sentence(part: object) -> str:
+    detail = dict(part)  # type: ignore[call-overload]
+    where = "".join(str(step) for step in detail["loc"])
+    says = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{where.upper()}: {says}." if where else f"{PREFIX}{says}."
