@@ -1,0 +1,82 @@
+"""What did parents tap, and which tap counts?"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nudgebot.storage.models import Answer, new_id
+
+
+async def keep(
+    session: AsyncSession,
+    *,
+    enrolment_id: int,
+    delivery_id: int,
+    question: str,
+    content_version: str,
+    choice: str,
+    value: int | None,
+    now: datetime,
+    local_date: date,
+) -> None:
+    """One row per tap that changed something; the newest counts."""
+    session.add(
+        Answer(
+            id=new_id(),
+            enrolment_id=enrolment_id,
+            delivery_id=delivery_id,
+            question=question,
+            content_version=content_version,
+            choice=choice,
+            value=value,
+            answered_at=now,
+            local_date=local_date,
+        )
+    )
+    await session.flush()
+
+
+async def standing(session: AsyncSession, delivery_id: int, question: str) -> Answer | None:
+    """The answer that counts for one question of one message."""
+    found: Answer | None = await session.scalar(
+        select(Answer)
+        .where(Answer.delivery_id == delivery_id, Answer.question == question)
+        .order_by(Answer.id.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def first_given(session: AsyncSession, delivery_id: int, question: str) -> Answer | None:
+    found: Answer | None = await session.scalar(
+        select(Answer)
+        .where(Answer.delivery_id == delivery_id, Answer.question == question)
+        .order_by(Answer.id)
+        .limit(1)
+    )
+    return found
+
+
+async def check_in_answers(session: AsyncSession, enrolment_id: int) -> dict[int, Answer]:
+    """Delivery -> the standing answer to its check-in."""
+    newest = (
+        select(func.max(Answer.id))
+        .where(Answer.enrolment_id == enrolment_id, Answer.question.not_like("tip:%"))
+        .group_by(Answer.delivery_id)
+    )
+    rows = await session.scalars(select(Answer).where(Answer.id.in_(newest)).order_by(Answer.id))
+    return {answer.delivery_id: answer for answer in rows}
+
+
+async def all_of(session: AsyncSession, enrolment_id: int) -> list[Answer]:
+    return list(await session.scalars(select(Answer).where(Answer.enrolment_id == enrolment_id).order_by(Answer.id)))
+
+
+async def count(session: AsyncSession) -> dict[str, int]:
+    """Question kind ('tip' or 'check_in') -> rows."""
+    tips = await session.scalar(select(func.count()).where(Answer.question.like("tip:%"))) or 0
+    total = await session.scalar(select(func.count(Answer.id))) or 0
+    return {"tip": tips, "check_in": total - tips}

@@ -1,0 +1,95 @@
+"""Have we taken this in before, and has it been handled?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nudgebot.storage.models import Inbound, new_id
+from nudgebot.storage.people import insert_once
+
+
+@dataclass(frozen=True, slots=True)
+class NewInbound:
+    key: str
+    kind: str
+    identifier: str
+    raw: str
+
+
+async def remember(session: AsyncSession, new: NewInbound, now: datetime) -> int | None:
+    """Stores it; its number, or None if it came before."""
+    number = new_id()
+    statement = insert_once(session, Inbound).values(  # type: ignore[attr-defined]
+        id=number,
+        key=new.key,
+        kind=new.kind,
+        identifier=new.identifier,
+        raw=new.raw,
+        state="new",
+        attempts=0,
+        received_at=now,
+    )
+    done = await session.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+    return number if done.rowcount else None  # type: ignore[attr-defined]
+
+
+async def note_finding(session: AsyncSession, number: int, finding: str) -> None:
+    await session.execute(update(Inbound).where(Inbound.id == number).values(finding=finding))
+
+
+async def open_ones(session: AsyncSession, limit: int = 200) -> list[Inbound]:
+    """Stored, not yet handled, in the order they came."""
+    return list(await session.scalars(select(Inbound).where(Inbound.state == "new").order_by(Inbound.id).limit(limit)))
+
+
+async def handled(session: AsyncSession, number: int, now: datetime) -> None:
+    """Done; what the person wrote is gone from here in the same moment."""
+    await session.execute(update(Inbound).where(Inbound.id == number).values(state="handled", handled_at=now, raw=None))
+
+
+async def failed(session: AsyncSession, number: int, now: datetime, most_attempts: int) -> bool:
+    """Counts a failed try; after the last one the row is set aside.  True when it was."""
+    attempts = await session.scalar(
+        update(Inbound).where(Inbound.id == number).values(attempts=Inbound.attempts + 1).returning(Inbound.attempts)
+    )
+    if (attempts or 0) < most_attempts:
+        return False
+    await session.execute(update(Inbound).where(Inbound.id == number).values(state="quarantined", handled_at=now))
+    return True
+
+
+async def set_aside(session: AsyncSession, new: NewInbound, now: datetime) -> bool:
+    """An update nobody can read: kept for the engineer for a day, in nobody's way."""
+    number = await remember(session, new, now)
+    if number is None:
+        return False
+    await session.execute(update(Inbound).where(Inbound.id == number).values(state="quarantined", handled_at=now))
+    return True
+
+
+async def message_ids_with_finding(session: AsyncSession, identifier: str, since: datetime) -> list[str]:
+    """The channel's ids of a person's messages that the screen answered."""
+    keys = await session.scalars(
+        select(Inbound.key).where(
+            Inbound.identifier == identifier,
+            Inbound.kind == "message",
+            Inbound.finding.is_not(None),
+            Inbound.received_at >= since,
+        )
+    )
+    return [key.rpartition(":")[2] for key in keys]
+
+
+async def count_by_state(session: AsyncSession) -> dict[str, int]:
+    rows = await session.execute(select(Inbound.state, func.count()).group_by(Inbound.state))
+    return {state: count for state, count in rows}
+
+
+async def prune(session: AsyncSession, before: datetime) -> int:
+    """Keys older than Telegram's own memory are not needed to notice a repeat."""
+    done = await session.execute(delete(Inbound).where(Inbound.received_at < before, Inbound.state != "new"))
+    return int(done.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,358 @@
+"""What does the programme remember?  The tables, each column explained.
+
+Sealed columns are unreadable without the key ring (`encryption.py`).  Moments are UTC.  Numbers are made by us before
+the insert (`new_id`), so that a button can carry a delivery's number before the row is written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from nudgebot.storage.encryption import Sealed
+
+_node = int.from_bytes(os.urandom(2), "big") & 0x3FF
+_steps = itertools.count()
+_guard = threading.Lock()
+_last = 0
+
+
+def new_id() -> int:
+    """A 63-bit number that grows with time: 41 bits of milliseconds, 10 of process, 12 of sequence."""
+    global _last
+    with _guard:
+        now = max(int(time.time() * 1000), _last)
+        step = next(_steps) & 0xFFF
+        _last = now + 1 if step == 0xFFF else now
+        return (now & 0x1FFFFFFFFFF) << 22 | _node << 12 | step
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite keeps it without a zone, so the zone is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment needs its time zone; use clock.now().")
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy reads it from the class
+        int: Number,
+        datetime: Moment(),
+        date: Date(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+    }
+
+
+class Family(Base):
+    """One household: its children, and the carers who look after them."""
+
+    __tablename__ = "families"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(String(8), unique=True)  # what a parent reads out to a coordinator; says nothing
+    country: Mapped[str | None] = mapped_column(String(2))  # ISO 3166; decides support lines, only a person sets it
+    cohort: Mapped[str | None] = mapped_column(String(64))  # the link they joined by
+    created_at: Mapped[datetime]
+
+
+class Child(Base):
+    """One child of a family, or several of one birth (`multiples`)."""
+
+    __tablename__ = "children"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    family_id: Mapped[int] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str | None] = mapped_column(Sealed("children|name"))  # as the parent calls them; never asked twice
+    born_on: Mapped[date | None] = mapped_column(Sealed("children|born_on", "date"))
+    due_on: Mapped[date | None] = mapped_column(Sealed("children|due_on", "date"))  # before birth, instead of born_on
+    weeks_early: Mapped[int] = mapped_column(Integer, default=0)  # for the corrected age
+    multiples: Mapped[int] = mapped_column(Integer, default=1)  # 2 = twins
+    stopped_at: Mapped[datetime | None]  # loss or leaving: nothing about this child any more
+    stop_reason: Mapped[str | None] = mapped_column(String(32))  # 'loss' | 'parent'; kept minimal
+    held_until: Mapped[datetime | None]  # paused by the safety table; resumes by itself
+    held_until_resumed: Mapped[bool] = mapped_column(default=False)  # paused until a person says so
+    softened_until: Mapped[datetime | None]  # only gentle tips until then
+    created_at: Mapped[datetime]
+
+
+class Carer(Base):
+    """A person who can be written to."""
+
+    __tablename__ = "carers"
+    __table_args__ = (UniqueConstraint("channel", "identifier", name="uq_carers_address"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    channel: Mapped[str] = mapped_column(String(16))  # 'telegram'
+    identifier: Mapped[str] = mapped_column(String(64))  # the chat's id there
+    language: Mapped[str] = mapped_column(String(16))  # what we write in
+    unreachable_at: Mapped[datetime | None]  # blocked us, or is gone; any sign of life clears it
+    keyboard_at: Mapped[datetime | None]  # when the Help button was last put under the text field
+    created_at: Mapped[datetime]
+
+
+class Enrolment(Base):
+    """One carer's place in the programme, with its state (`programme/enrolment.py` knows the moves)."""
+
+    __tablename__ = "enrolments"
+    __table_args__ = (
+        # The tick's only question: who is due?  A partial index keeps those who are not active out of it.
+        Index(
+            "ix_enrolments_due",
+            "next_nudge_at",
+            sqlite_where=text("next_nudge_at IS NOT NULL"),
+            postgresql_where=text("next_nudge_at IS NOT NULL"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    family_id: Mapped[int] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    carer_id: Mapped[int] = mapped_column(ForeignKey("carers.id", ondelete="CASCADE"), unique=True)
+    state: Mapped[str] = mapped_column(String(16), index=True)  # joining | active | paused | left | completed
+    state_since: Mapped[datetime]
+    awaiting: Mapped[str | None] = mapped_column(String(32))  # the open question of onboarding or settings
+    tz: Mapped[str | None] = mapped_column(String(64))  # IANA zone
+    nudge_time: Mapped[str] = mapped_column(String(5))  # '09:00', local
+    pace: Mapped[str] = mapped_column(String(8))  # daily | three | weekly
+    check_ins: Mapped[int | None] = mapped_column(Integer)  # a week: 0, 1, 2; NULL = the programme's own rhythm
+    past_opt_in: Mapped[bool] = mapped_column(default=False)  # may be asked about the own story
+    next_nudge_at: Mapped[datetime | None]  # the one moment ahead at which a nudge is due; NULL = none
+    last_nudge_at: Mapped[datetime | None]  # for the 16 hours between two nudges
+    nudges: Mapped[int] = mapped_column(Integer, default=0)  # planned so far; moves themes on below the daily pace
+    paused_until: Mapped[date | None]  # local date on which nudges go on
+    joined_on: Mapped[date | None]  # local date of the first tip
+    asked: Mapped[list[str]] = mapped_column(JSON, default=list)  # friendly later questions already put, once each
+    safe_to_contact: Mapped[bool | None]  # after violence: may we write first?
+    left_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """Agreement to a numbered text at a time; a new version makes a new row."""
+
+    __tablename__ = "consents"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
+    version: Mapped[str] = mapped_column(String(16))
+    language: Mapped[str] = mapped_column(String(16))
+    given_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class Delivery(Base):
+    """One message promised to one recipient, and what became of the promise.  No text: it is rendered when sent."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        Index(
+            "ix_deliveries_planned",
+            "lane",
+            "next_at",
+            sqlite_where=text("state = 'planned'"),
+            postgresql_where=text("state = 'planned'"),
+        ),
+        Index(
+            "ix_deliveries_sending",
+            "fence",
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    dedupe_key: Mapped[str] = mapped_column(String(96), unique=True)  # tip:{enrolment}:{local date}: "once" is here
+    kind: Mapped[str] = mapped_column(String(16))  # programme/messages.py Kind
+    lane: Mapped[int] = mapped_column(Integer)  # 0 safety, 1 replies, 2 check-ins, 3 tips, 4 broadcasts
+    channel: Mapped[str] = mapped_column(String(16))
+    identifier: Mapped[str] = mapped_column(String(64))  # whom the channel writes to
+    enrolment_id: Mapped[int | None] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
+    content_id: Mapped[str] = mapped_column(String(64))  # a tip, a phrase key, a card, a safety category
+    content_version: Mapped[str] = mapped_column(String(12))
+    check_in: Mapped[str | None] = mapped_column(String(40))  # the check-in that a nudge carries
+    language: Mapped[str] = mapped_column(String(16))
+    params: Mapped[dict[str, Any] | None] = mapped_column(Sealed("deliveries|params", "json"))  # what the text needs
+    local_date: Mapped[date | None]  # a nudge's day where the parent is
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]  # later than this it would be stale: it is not sent
+    state: Mapped[str] = mapped_column(String(16))  # outbox/outcomes.py State
+    next_at: Mapped[datetime]  # not before; moved by a refusal that is worth another try
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    fence: Mapped[int | None]  # whose `sending` this is: the leader's number at the time
+    sending_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    message_id: Mapped[str | None] = mapped_column(String(32))
+    outcome: Mapped[str | None] = mapped_column(String(64))  # why it ended so, in a word or two
+    ambiguous: Mapped[int] = mapped_column(Integer, default=0)  # how often nobody could say whether it arrived
+
+
+class Seen(Base):
+    """Which tip an enrolment was sent on which day: written with the delivery, never pruned."""
+
+    __tablename__ = "seen"
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), primary_key=True)
+    tip_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    on: Mapped[date] = mapped_column(primary_key=True)
+    child_id: Mapped[int | None]  # whose age it was chosen for
+    content_version: Mapped[str] = mapped_column(String(12))
+    asked_for: Mapped[bool] = mapped_column(default=False)  # "another one" and /tip
+
+
+class Inbound(Base):
+    """Something a person sent, remembered once by its key; its content is gone as soon as it is handled."""
+
+    __tablename__ = "inbound"
+    __table_args__ = (
+        Index("ix_inbound_open", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(String(96), unique=True)  # msg:{chat}:{id} · edit:… · cb:{id}
+    kind: Mapped[str] = mapped_column(String(16))  # message | edit | tap | member | other
+    identifier: Mapped[str] = mapped_column(String(64))  # the chat
+    raw: Mapped[str | None] = mapped_column(Sealed("inbound|raw"))  # the update as it came; NULL once handled
+    finding: Mapped[str | None] = mapped_column(String(32))  # what the screen said: the category, or NULL
+    state: Mapped[str] = mapped_column(String(12))  # new | handled | quarantined
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    received_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+
+
+class Answer(Base):
+    """A tap on a tip or a check-in.  Every change of mind is a row of its own; the newest counts."""
+
+    __tablename__ = "answers"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
+    delivery_id: Mapped[int] = mapped_column(index=True)  # no foreign key: deliveries are pruned, answers stay
+    question: Mapped[str] = mapped_column(String(64))  # 'tip:<id>' or the check-in's id
+    content_version: Mapped[str] = mapped_column(String(12))
+    choice: Mapped[str] = mapped_column(String(16))  # did_it | not_today | not_for_us, or the button's letter, or skip
+    value: Mapped[int | None] = mapped_column(Integer)  # 1 hard .. 5 going well; NULL = not charted
+    answered_at: Mapped[datetime]
+    local_date: Mapped[date]
+
+
+class Escalation(Base):
+    """A case a human must take."""
+
+    __tablename__ = "escalations"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Integer, unique=True)  # what people call it: 1, 2, 3 ...
+    enrolment_id: Mapped[int | None] = mapped_column(ForeignKey("enrolments.id", ondelete="SET NULL"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    identifier: Mapped[str] = mapped_column(String(64), index=True)
+    category: Mapped[str] = mapped_column(String(32))  # the most urgent one
+    severity: Mapped[str] = mapped_column(String(16))  # emergency | urgent | support
+    categories: Mapped[list[str]] = mapped_column(JSON)  # all of them
+    rules: Mapped[list[str]] = mapped_column(JSON)  # which rules fired, for tuning
+    library_version: Mapped[str] = mapped_column(String(12))
+    text: Mapped[str | None] = mapped_column(Sealed("escalations|text"))  # shown on demand; deleted after closing
+    state: Mapped[str] = mapped_column(String(16), index=True)  # open | acknowledged | closed
+    opened_at: Mapped[datetime]
+    last_heard_at: Mapped[datetime]
+    wave: Mapped[int] = mapped_column(Integer, default=0)  # how many rungs of the ladder have been climbed
+    next_wave_at: Mapped[datetime | None] = mapped_column(index=True)
+    acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))
+    acknowledged_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(32))
+
+
+class Coordinator(Base):
+    """Staff who take escalations.  Authority is this row and the sender's id, never what a button carries."""
+
+    __tablename__ = "coordinators"
+    __table_args__ = (UniqueConstraint("channel", "identifier", name="uq_coordinators_address"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    channel: Mapped[str] = mapped_column(String(16))
+    identifier: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str | None] = mapped_column(Sealed("coordinators|name"))
+    language: Mapped[str] = mapped_column(String(16))
+    role: Mapped[str] = mapped_column(String(16))  # lead | coordinator | author
+    on_duty: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """A single-use link that makes somebody a coordinator.  The token itself is never stored."""
+
+    __tablename__ = "invitations"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    invited_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    redeemed_at: Mapped[datetime | None]
+    redeemed_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))
+
+
+class Audit(Base):
+    """Who did what, appended and never changed."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(32))  # 'coordinator:7' | 'shell' | 'parent:9' | 'programme'
+    action: Mapped[str] = mapped_column(String(48))
+    subject: Mapped[str] = mapped_column(String(48))  # 'escalation:12'
+    detail: Mapped[str] = mapped_column(String(255), default="")  # facts only, never a person's words
+
+
+class Lease(Base):
+    """Who leads.  The fence grows with every new leader, so that a late one's writes are recognised and refused."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    fence: Mapped[int]
+    expires_at: Mapped[datetime]
+
+
+class KeyCheck(Base):
+    """One known sentence per encryption key, so that a wrong key is noticed before anything is written."""
+
+    __tablename__ = "key_checks"
+    key_id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    sealed: Mapped[str] = mapped_column(Sealed("key_checks|sealed"))
+    since: Mapped[datetime]

@@ -1,0 +1,325 @@
+"""Who is at this address, who is due, and who coordinates?"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nudgebot.storage.models import (
+    Audit,
+    Carer,
+    Child,
+    Consent,
+    Coordinator,
+    Enrolment,
+    Family,
+    Invitation,
+    Seen,
+    new_id,
+)
+
+CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words; nothing that looks like something else
+
+
+def insert_once(session: AsyncSession, table: type) -> object:
+    """An insert that both engines can tell to do nothing on a conflict."""
+    name = session.get_bind().dialect.name
+    return sqlite_insert(table) if name == "sqlite" else postgresql_insert(table)
+
+
+@dataclass
+class Parent:
+    """A carer with their place in the programme and their family: what most services work on."""
+
+    carer: Carer
+    enrolment: Enrolment
+    family: Family
+    children: list[Child]
+
+    @property
+    def language(self) -> str:
+        return self.carer.language
+
+    @property
+    def growing(self) -> list[Child]:
+        """Children about whom messages go on, youngest first; a child without a date cannot be matched."""
+        known = [child for child in self.children if child.stopped_at is None and (child.born_on or child.due_on)]
+        return sorted(known, key=lambda child: child.born_on or child.due_on or date.min, reverse=True)
+
+
+async def parent_at(session: AsyncSession, channel: str, identifier: str) -> Parent | None:
+    found = (
+        await session.execute(
+            select(Carer, Enrolment, Family)
+            .join(Enrolment, Enrolment.carer_id == Carer.id)
+            .join(Family, Family.id == Enrolment.family_id)
+            .where(Carer.channel == channel, Carer.identifier == identifier)
+        )
+    ).first()
+    return await _with_children(session, *found) if found else None
+
+
+async def parent_of(session: AsyncSession, enrolment_id: int) -> Parent | None:
+    found = (
+        await session.execute(
+            select(Carer, Enrolment, Family)
+            .join(Enrolment, Enrolment.carer_id == Carer.id)
+            .join(Family, Family.id == Enrolment.family_id)
+            .where(Enrolment.id == enrolment_id)
+        )
+    ).first()
+    return await _with_children(session, *found) if found else None
+
+
+async def _with_children(session: AsyncSession, carer: Carer, enrolment: Enrolment, family: Family) -> Parent:
+    children = await session.scalars(select(Child).where(Child.family_id == family.id).order_by(Child.id))
+    return Parent(carer, enrolment, family, list(children))
+
+
+async def welcome(
+    session: AsyncSession,
+    *,
+    channel: str,
+    identifier: str,
+    language: str,
+    country: str | None,
+    cohort: str | None,
+    nudge_time: str,
+    now: datetime,
+) -> Parent:
+    """A new carer with an empty family and an enrolment that is joining."""
+    family = Family(id=new_id(), code=await _free_code(session), country=country, cohort=cohort, created_at=now)
+    carer = Carer(id=new_id(), channel=channel, identifier=identifier, language=language, created_at=now)
+    session.add_all((family, carer))
+    await session.flush()
+    enrolment = Enrolment(
+        id=new_id(),
+        family_id=family.id,
+        carer_id=carer.id,
+        state="joining",
+        state_since=now,
+        nudge_time=nudge_time,
+        pace="daily",
+        nudges=0,
+        asked=[],
+        past_opt_in=False,
+        created_at=now,
+    )
+    session.add(enrolment)
+    await session.flush()
+    return Parent(carer, enrolment, family, [])
+
+
+async def _free_code(session: AsyncSession) -> str:
+    while True:
+        code = "".join(secrets.choice(CODE_LETTERS) for _ in range(6))
+        if await session.scalar(select(Family.id).where(Family.code == code)) is None:
+            return code
+
+
+async def add_child(session: AsyncSession, family_id: int, now: datetime) -> Child:
+    child = Child(
+        id=new_id(), family_id=family_id, weeks_early=0, multiples=1, held_until_resumed=False, created_at=now
+    )
+    session.add(child)
+    await session.flush()
+    return child
+
+
+async def consent_given(session: AsyncSession, enrolment_id: int) -> bool:
+    """Has this parent agreed, and not taken it back?"""
+    found = await session.scalar(
+        select(Consent.id).where(Consent.enrolment_id == enrolment_id, Consent.withdrawn_at.is_(None)).limit(1)
+    )
+    return found is not None
+
+
+async def give_consent(session: AsyncSession, enrolment_id: int, version: str, language: str, now: datetime) -> None:
+    session.add(Consent(id=new_id(), enrolment_id=enrolment_id, version=version, language=language, given_at=now))
+    await session.flush()
+
+
+async def consents(session: AsyncSession, enrolment_id: int) -> list[Consent]:
+    return list(await session.scalars(select(Consent).where(Consent.enrolment_id == enrolment_id)))
+
+
+async def due(session: AsyncSession, now: datetime, limit: int) -> list[Parent]:
+    """Whose nudge is due, longest waiting first.  Ordered by the indexed column: without, PostgreSQL scans the table."""
+    found = (
+        await session.execute(
+            select(Enrolment, Carer, Family)
+            .join(Carer, Carer.id == Enrolment.carer_id)
+            .join(Family, Family.id == Enrolment.family_id)
+            .where(Enrolment.next_nudge_at.is_not(None), Enrolment.next_nudge_at <= now)
+            .order_by(Enrolment.next_nudge_at)
+            .limit(limit)
+        )
+    ).all()
+    if not found:
+        return []
+    families = [family.id for _, _, family in found]
+    children: dict[int, list[Child]] = {}
+    for child in await session.scalars(select(Child).where(Child.family_id.in_(families)).order_by(Child.id)):
+        children.setdefault(child.family_id, []).append(child)
+    return [Parent(carer, enrolment, family, children.get(family.id, [])) for enrolment, carer, family in found]
+
+
+async def next_nudge_moment(session: AsyncSession) -> datetime | None:
+    return await session.scalar(select(func.min(Enrolment.next_nudge_at)).where(Enrolment.next_nudge_at.is_not(None)))
+
+
+async def resuming(session: AsyncSession, now: datetime, limit: int) -> list[int]:
+    """Enrolments whose pause may have ended.  A local date can be over somewhere up to 14 h before it is in UTC."""
+    from datetime import timedelta
+
+    today = (now + timedelta(hours=14)).date()
+    return list(
+        await session.scalars(
+            select(Enrolment.id)
+            .where(Enrolment.state == "paused", Enrolment.paused_until.is_not(None), Enrolment.paused_until <= today)
+            .limit(limit)
+        )
+    )
+
+
+async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, dict[str, date]]:
+    """Enrolment -> tip -> the last local date it was sent."""
+    found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
+    rows = await session.execute(
+        select(Seen.enrolment_id, Seen.tip_id, func.max(Seen.on))
+        .where(Seen.enrolment_id.in_(enrolment_ids))
+        .group_by(Seen.enrolment_id, Seen.tip_id)
+    )
+    for enrolment_id, tip_id, on in rows:
+        found[enrolment_id][tip_id] = on
+    return found
+
+
+async def remember_seen(
+    session: AsyncSession,
+    enrolment_id: int,
+    tip_id: str,
+    on: date,
+    child_id: int | None,
+    version: str,
+    *,
+    asked_for: bool = False,
+) -> None:
+    statement = insert_once(session, Seen).values(  # type: ignore[attr-defined]
+        enrolment_id=enrolment_id,
+        tip_id=tip_id,
+        on=on,
+        child_id=child_id,
+        content_version=version,
+        asked_for=asked_for,
+    )
+    await session.execute(statement.on_conflict_do_nothing())
+
+
+async def asked_for_on(session: AsyncSession, enrolment_id: int, on: date) -> int:
+    return (
+        await session.scalar(
+            select(func.count()).where(Seen.enrolment_id == enrolment_id, Seen.on == on, Seen.asked_for)
+        )
+    ) or 0
+
+
+async def set_unreachable(session: AsyncSession, channel: str, identifier: str, at: datetime | None) -> None:
+    """Marks a carer as unreachable, or with None as reachable again."""
+    await session.execute(
+        update(Carer).where(Carer.channel == channel, Carer.identifier == identifier).values(unreachable_at=at)
+    )
+
+
+async def forget(session: AsyncSession, parent: Parent) -> None:
+    """Erases the family with everything that hangs on it.  What is left says nothing about anybody."""
+    await session.execute(delete(Family).where(Family.id == parent.family.id))
+    await session.execute(delete(Carer).where(Carer.id == parent.carer.id))
+
+
+# --- coordinators -------------------------------------------------------------------------------------------------
+
+
+async def coordinator_at(session: AsyncSession, channel: str, identifier: str) -> Coordinator | None:
+    """The active coordinator at this address: the only source of authority."""
+    found: Coordinator | None = await session.scalar(
+        select(Coordinator).where(
+            Coordinator.channel == channel, Coordinator.identifier == identifier, Coordinator.revoked_at.is_(None)
+        )
+    )
+    return found
+
+
+async def coordinators(session: AsyncSession, *, on_duty: bool = False, leads: bool = False) -> list[Coordinator]:
+    """Active ones.  On duty or leads; an empty rung falls back to everybody: silence would be worse."""
+    everyone = list(
+        await session.scalars(
+            select(Coordinator)
+            .where(Coordinator.revoked_at.is_(None), Coordinator.role.in_(("lead", "coordinator")))
+            .order_by(Coordinator.id)
+        )
+    )
+    if leads:
+        return [one for one in everyone if one.role == "lead"] or everyone
+    return [one for one in everyone if one.on_duty] or everyone if on_duty else everyone
+
+
+async def all_coordinators(session: AsyncSession) -> list[Coordinator]:
+    return list(await session.scalars(select(Coordinator).order_by(Coordinator.id)))
+
+
+async def add_invitation(
+    session: AsyncSession, *, token_hash: str, role: str, invited_by: int | None, now: datetime, expires_at: datetime
+) -> Invitation:
+    invitation = Invitation(
+        id=new_id(),
+        token_hash=token_hash,
+        role=role,
+        invited_by=invited_by,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(invitation)
+    await session.flush()
+    return invitation
+
+
+async def redeem_invitation(session: AsyncSession, token_hash: str, now: datetime) -> Invitation | None:
+    """Takes an open invitation, once; the conditional update lets only one of two racers through."""
+    taken = await session.execute(
+        update(Invitation)
+        .where(Invitation.token_hash == token_hash, Invitation.redeemed_at.is_(None), Invitation.expires_at > now)
+        .values(redeemed_at=now)
+    )
+    if taken.rowcount != 1:  # type: ignore[attr-defined]
+        return None
+    found: Invitation | None = await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash))
+    return found
+
+
+async def open_invitations(session: AsyncSession, now: datetime) -> list[Invitation]:
+    return list(
+        await session.scalars(select(Invitation).where(Invitation.redeemed_at.is_(None), Invitation.expires_at > now))
+    )
+
+
+async def audit(session: AsyncSession, now: datetime, who: str, action: str, subject: str, detail: str = "") -> None:
+    """Facts only: never what a person wrote."""
+    session.add(Audit(id=new_id(), at=now, who=who, action=action, subject=subject, detail=detail))
+    await session.flush()
+
+
+async def audit_trail(session: AsyncSession, limit: int = 100) -> list[Audit]:
+    return list(await session.scalars(select(Audit).order_by(Audit.id.desc()).limit(limit)))
+
+
+async def count_by_state(session: AsyncSession) -> dict[str, int]:
+    rows = await session.execute(select(Enrolment.state, func.count()).group_by(Enrolment.state))
+    return {state: count for state, count in rows}
