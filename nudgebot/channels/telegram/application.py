@@ -1,0 +1,52 @@
+"""How is python-telegram-bot set up?  As client and router: polling, the queue and the schedule are ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from telegram import BotCommand, BotCommandScopeChat
+from telegram.ext import Application, ApplicationBuilder
+
+from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
+from nudgebot.channels.telegram.handlers import register
+from nudgebot.channels.telegram.http import AiohttpRequest
+from nudgebot.programme.catalogue import Catalogue
+
+PTBApplication = Application[Any, Any, Any, Any, Any, Any]
+
+
+def build(token: str, bot_api_url: str, connections: int = 64) -> PTBApplication:
+    """Without an updater: PTB confirms updates before they are handled, and one malformed update stops it (see intake)."""
+    application = (
+        ApplicationBuilder()
+        .token(token)
+        .base_url(f"{bot_api_url}/bot")
+        .base_file_url(f"{bot_api_url}/file/bot")
+        .request(AiohttpRequest(connections))
+        .get_updates_request(AiohttpRequest(2, read_timeout=70))
+        .updater(None)
+        .job_queue(None)
+        .build()
+    )
+    register(application)
+    return application
+
+
+async def set_menus(application: PTBApplication, catalogue: Catalogue) -> None:
+    """Telegram's menu in every language, from the one table of commands."""
+    main = catalogue.settings.main_language
+    for language in catalogue.settings.languages:
+        menu = [
+            BotCommand(one.name, catalogue.phrase(f"command.{one.name}", language)) for one in COMMANDS if one.listed
+        ]
+        code = None if language == main else language.split("-")[0]
+        await application.bot.set_my_commands(menu, language_code=code)
+
+
+async def set_staff_menu(application: PTBApplication, catalogue: Catalogue, chat: str, language: str) -> None:
+    """A coordinator's menu has their own commands on top; it is a scope of that one chat."""
+    menu = [
+        BotCommand(one.name, catalogue.phrase(f"command.{one.name}", language))
+        for one in (*STAFF_COMMANDS, *(one for one in COMMANDS if one.listed))
+    ]
+    await application.bot.set_my_commands(menu, scope=BotCommandScopeChat(int(chat)))

@@ -1,0 +1,112 @@
+"""Which commands are there?  One row each: the menu, /help and the docs come from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from nudgebot.channels.base import Address
+from nudgebot.runtime import Turn
+from nudgebot.services import coordinators, enrolments, help_desk, onboarding, settings_menu
+from nudgebot.services.promises import Recipient, reply
+from nudgebot.storage.models import Coordinator
+from nudgebot.storage.people import Parent
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who wrote a command, from the sender's id: nothing else gives a right."""
+
+    address: Address
+    language_hint: str | None
+    first_name: str
+    parent: Parent | None
+    coordinator: Coordinator | None
+
+    def recipient(self, turn: Turn) -> Recipient:
+        if self.parent is None and self.coordinator is not None:
+            return Recipient.coordinator(self.coordinator)
+        return help_desk.recipient(turn, self.address, self.language_hint, self.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    name: str
+    does: Callable[[Turn, Caller, str], Awaitable[None]]
+    listed: bool = True  # in Telegram's menu
+
+
+async def _start(turn: Turn, caller: Caller, payload: str) -> None:
+    if payload.startswith(coordinators.PREFIX):
+        language = caller.recipient(turn).language
+        await coordinators.redeem(turn, caller.address, language, caller.first_name, payload)
+        return
+    await onboarding.start(turn, caller.address, caller.language_hint, payload)
+
+
+async def _help(turn: Turn, caller: Caller, _: str) -> None:
+    await help_desk.show_help(turn, caller.address, caller.language_hint, caller.parent)
+
+
+async def _support(turn: Turn, caller: Caller, _: str) -> None:
+    await help_desk.show_support(turn, caller.address, caller.language_hint, caller.parent)
+
+
+async def _privacy(turn: Turn, caller: Caller, _: str) -> None:
+    await enrolments.privacy(turn, caller.parent, caller.recipient(turn))
+
+
+def _for_parents(
+    does: Callable[[Turn, Parent], Awaitable[None]], *, joined: bool = True
+) -> Callable[[Turn, Caller, str], Awaitable[None]]:
+    """A command that needs a place in the programme; without one it says how to get it."""
+
+    async def command(turn: Turn, caller: Caller, _: str) -> None:
+        if caller.parent is None or (joined and caller.parent.enrolment.state == "joining"):
+            await reply(turn, caller.recipient(turn), "start.first")
+            return
+        await does(turn, caller.parent)
+
+    return command
+
+
+def _for_staff(
+    does: Callable[[Turn, Coordinator, str], Awaitable[None]],
+) -> Callable[[Turn, Caller, str], Awaitable[None]]:
+    """A command that only an active coordinator has; for everybody else it does not exist."""
+
+    async def command(turn: Turn, caller: Caller, rest: str) -> None:
+        if caller.coordinator is None:
+            await reply(turn, caller.recipient(turn), "unknown.command")
+            return
+        await does(turn, caller.coordinator, rest)
+
+    return command
+
+
+async def _cases(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await coordinators.list_cases(turn, coordinator)
+
+
+async def _duty(turn: Turn, coordinator: Coordinator, rest: str) -> None:
+    await coordinators.set_duty(turn, coordinator, rest.strip().casefold() not in ("off", "away", "no"))
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("start", _start),
+    Command("tip", _for_parents(help_desk.show_tip)),
+    Command("help", _help),
+    Command("support", _support),
+    Command("pause", _for_parents(enrolments.offer_pause)),
+    Command("resume", _for_parents(enrolments.resume)),
+    Command("settings", _for_parents(settings_menu.show)),
+    Command("privacy", _privacy),
+    Command("stop", _for_parents(enrolments.leave, joined=False)),
+)
+
+STAFF_COMMANDS: tuple[Command, ...] = (
+    Command("cases", _for_staff(_cases)),
+    Command("duty", _for_staff(_duty)),
+)
+
+BY_NAME = {command.name: command for command in (*COMMANDS, *STAFF_COMMANDS)}

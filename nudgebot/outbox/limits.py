@@ -1,0 +1,81 @@
+"""How fast may we send, over all and to one chat, and when must we wait?
+
+Pure bookkeeping on a monotonic clock that is handed in.  Telegram's limits are unpublished and change: these keep well
+inside what is known (30 a second over all, 1 a second in a chat), and a refusal always wins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+BULK_LANES = (3, 4)
+BULK_SHARE = 0.8
+"""Tips and broadcasts leave a fifth of the rate to replies and alerts."""
+
+PER_CHAT = 1.0
+"""Seconds between two messages to one chat; Telegram lets a short burst pass, and only lane 0 uses it."""
+
+SLACK = 0.2
+"""Seconds' worth of messages that may go at once: enough for a prompt pair of replies, no start-up burst."""
+
+URGENT_SLACK = 2.0
+"""The same for lane 0: the answer to distress does not queue behind anybody's pace."""
+
+RAMP = 10.0
+"""Seconds for each message a second won back after the whole bot was halted."""
+
+
+class Limits:
+    def __init__(self, rate: float) -> None:
+        self.full_rate = rate
+        self.rate = rate
+        self._overall = 0.0  # when the next message would be on time
+        self._bulk = 0.0
+        self._chats: dict[str, float] = {}  # when each may be written to again by our own pace
+        self._refused: dict[str, float] = {}  # the same by Telegram's word
+        self._halted_until = 0.0
+        self._ramped_at = 0.0
+        self._refusals: deque[tuple[float, str]] = deque(maxlen=8)
+
+    def wait(self, lane: int, chat: str, now: float) -> float:
+        """Seconds until a message of this lane may go to this chat; 0 = now."""
+        waits = [self._refused.get(chat, 0.0) - now, self._halted_until - now]
+        if lane == 0:
+            waits.append(self._overall - now - URGENT_SLACK)
+        else:
+            waits.append(self._chats.get(chat, 0.0) - now)
+            waits.append(self._overall - now - SLACK)
+            if lane in BULK_LANES:
+                waits.append(self._bulk - now - SLACK)
+        return max(0.0, *waits)
+
+    def take(self, lane: int, chat: str, now: float) -> None:
+        """A message goes: the next ones count from here."""
+        self._climb(now)
+        self._overall = max(self._overall, now) + 1 / self.rate
+        if lane in BULK_LANES:
+            self._bulk = max(self._bulk, now) + 1 / (self.rate * BULK_SHARE)
+        self._chats[chat] = now + PER_CHAT
+        if len(self._chats) > 10_000:
+            self._chats = _ahead(self._chats, now)
+            self._refused = _ahead(self._refused, now)
+
+    def refused(self, chat: str, after: float, now: float, *, whole_bot: bool = False) -> None:
+        """A 429: this chat waits.  Three chats within 5 s mean that the whole bot is meant: halt, halve, ramp back."""
+        self._refused[chat] = max(self._refused.get(chat, 0.0), now + after)
+        self._refusals.append((now, chat))
+        lately = {who for when, who in self._refusals if now - when <= 5}
+        if whole_bot or len(lately) >= 3:
+            self._halted_until = max(self._halted_until, now + after)
+            self.rate = max(1.0, self.full_rate / 2)
+            self._ramped_at = self._halted_until
+            self._refusals.clear()
+
+    def _climb(self, now: float) -> None:
+        while self.rate < self.full_rate and now - self._ramped_at >= RAMP:
+            self.rate = min(self.full_rate, self.rate + 1)
+            self._ramped_at += RAMP
+
+
+def _ahead(until: dict[str, float], now: float) -> dict[str, float]:
+    return {chat: when for chat, when in until.items() if when > now}

@@ -1,0 +1,123 @@
+"""What follows a tap on a tip or a check-in?  Kept at once, shown on the message, met kindly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nudgebot.channels.base import Address
+from nudgebot.programme.checkins import Asked, Step, ladder, mode
+from nudgebot.programme.messages import AfterTap, Choice, Kind, Piece, phrase_value, warm_reply
+from nudgebot.programme.planning import local_date
+from nudgebot.runtime import Turn
+from nudgebot.services import nudges
+from nudgebot.services.promises import Recipient, promise, reply
+from nudgebot.storage import answers, deliveries, people
+from nudgebot.storage.models import Delivery
+from nudgebot.storage.people import Parent
+
+CHANGEABLE_FOR = timedelta(hours=24)
+TIP_CHOICES = ("did_it", "not_today", "not_for_us")
+SKIP = "skip"
+
+NOTHING = AfterTap()
+"""For a tap that means nothing: somebody else's, a forged or an outdated one."""
+
+
+async def own_delivery(turn: Turn, tapper: Address, number: str) -> tuple[Delivery, Parent] | None:
+    """The tapped message, if it was sent to the one who taps.  What a button carries gives no right by itself."""
+    if not number.isdigit() or len(number) > 19:
+        return None
+    sent = await deliveries.delivery(turn.session, int(number))
+    if sent is None or (sent.channel, sent.identifier) != (tapper.channel, tapper.identifier):
+        return None
+    parent = await people.parent_at(turn.session, tapper.channel, tapper.identifier)
+    if parent is None or parent.enrolment.id != sent.enrolment_id:
+        return None
+    await deliveries.confirm_by_tap(turn.session, sent.id, turn.now)
+    return sent, parent
+
+
+async def answer_tip(turn: Turn, tapper: Address, number: str, choice: str) -> AfterTap:
+    """Did it, not today, not for us."""
+    found = await own_delivery(turn, tapper, number)
+    if found is None or choice not in TIP_CHOICES or found[0].content_id not in turn.catalogue.tips:
+        return NOTHING
+    sent, parent = found
+    toast = turn.catalogue.phrase(f"tip.toast.{choice}", parent.language)
+    if not await _keep(turn, sent, parent, f"tip:{sent.content_id}", choice, None):
+        return AfterTap(toast=turn.catalogue.phrase("tap.kept", parent.language))
+    return AfterTap(toast=toast, mark=True)
+
+
+async def answer_check_in(turn: Turn, tapper: Address, number: str, button_id: str) -> AfterTap:
+    """A check-in's answer: a warm line and a micro-step on the message itself, and help where it is wanted."""
+    found = await own_delivery(turn, tapper, number)
+    check_in = turn.catalogue.check_ins.get(found[0].check_in or "") if found else None
+    if found is None or check_in is None:
+        return NOTHING
+    sent, parent = found
+    button = check_in.button(button_id)
+    if button is None and button_id != SKIP:
+        return NOTHING
+    value = button.value if button else None
+    before = await answers.standing(turn.session, sent.id, check_in.id)
+    if not await _keep(turn, sent, parent, check_in.id, button_id, value):
+        return AfterTap(toast=turn.catalogue.phrase("tap.kept", parent.language))
+    if button is None:
+        words = turn.catalogue.phrase("check_in.skipped", parent.language)
+        return AfterTap(toast="", mark=True, append=(Piece(words),))
+    history = await nudges.asked_history(turn, parent)
+    lows = sum(1 for asked in history if asked.check_in_id == check_in.id and (asked.value or 9) <= 2)
+    warm = warm_reply(turn.catalogue, check_in.id, parent.language, value, lows)
+    more = await _help(turn, parent, sent, history, first_answer=before is None)
+    text = f"{warm.text}\n{warm.step}" if warm.step else warm.text
+    return AfterTap(toast="", mark=True, append=(Piece(text),), more=more)
+
+
+async def _keep(turn: Turn, sent: Delivery, parent: Parent, question: str, choice: str, value: int | None) -> bool:
+    """Stores a first answer, or a change within 24 h; False when nothing changed."""
+    standing = await answers.standing(turn.session, sent.id, question)
+    if standing is not None:
+        first = await answers.first_given(turn.session, sent.id, question)
+        too_late = first is not None and turn.now - first.answered_at > CHANGEABLE_FOR
+        if standing.choice == choice or too_late:
+            return False
+    await answers.keep(
+        turn.session,
+        enrolment_id=parent.enrolment.id,
+        delivery_id=sent.id,
+        question=question,
+        content_version=sent.content_version,
+        choice=choice,
+        value=value,
+        now=turn.now,
+        local_date=local_date(turn.now, parent.enrolment.tz or "UTC"),
+    )
+    return True
+
+
+async def _help(
+    turn: Turn, parent: Parent, sent: Delivery, history: list[Asked], *, first_answer: bool
+) -> tuple[tuple[Choice, ...], ...]:
+    """The ladder of the content brief: a button, then words and lines, then the question whether a person may write."""
+    check_in = turn.catalogue.check_ins[str(sent.check_in)]
+    today = local_date(turn.now, parent.enrolment.tz or "UTC")
+    child = parent.growing[0] if parent.growing else None
+    age = nudges.stage_of(turn, child, today).age if child else 0
+    together = (today - parent.enrolment.joined_on).days if parent.enrolment.joined_on else 0
+    offers = await deliveries.help_offers(turn.session, parent.enrolment.id)
+    step = ladder(history, check_in, age_days=age, newborn=mode(age, together) == "newborn", support_offers=offers)
+    if step is Step.H0:
+        return ()
+    more = ((Choice("check_in.support", "support", ()),),)
+    if step in (Step.H2, Step.H3):
+        to = Recipient.parent(parent)
+        once = f"help:{parent.enrolment.id}:{today.isoformat()}"
+        if check_in.card:
+            await promise(turn, to, Kind.CARD, check_in.card, {"country": parent.family.country}, once=f"{once}:card")
+        rows = [(Choice("check_in.support", "support", ()), Choice("check_in.lighter", "set", ("pace",)))]
+        if step is Step.H3:
+            rows.append((Choice("check_in.contact_yes", "contact", ("yes",)), Choice("later.no", "contact", ("no",))))
+        key = "check_in.help_person" if step is Step.H3 else "check_in.help"
+        await reply(turn, to, key, rows=rows, values={"staffed": phrase_value("check_in.staffed")}, once=once)
+    return more

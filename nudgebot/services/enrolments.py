@@ -1,0 +1,144 @@
+"""How does a parent pause, come back, leave, and be forgotten; and who can no longer be reached?"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from nudgebot.channels.base import Address
+from nudgebot.programme import enrolment as states
+from nudgebot.programme.messages import Choice, Kind, date_value, phrase_value
+from nudgebot.programme.planning import local_date
+from nudgebot.runtime import Turn
+from nudgebot.services import nudges
+from nudgebot.services.promises import Recipient, reply
+from nudgebot.storage import deliveries, people
+from nudgebot.storage.people import Parent
+
+UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
+
+
+async def offer_pause(turn: Turn, parent: Parent) -> None:
+    if parent.enrolment.state != states.State.ACTIVE:
+        await reply(turn, Recipient.parent(parent), "pause.not_active")
+        return
+    rows = [
+        (Choice("pause.day", "pause", ("day",)), Choice("pause.week", "pause", ("week",))),
+        (Choice("pause.date", "pause", ("date",)), Choice("pause.open", "pause", ("open",))),
+    ]
+    await reply(turn, Recipient.parent(parent), "pause.offer", rows=rows)
+
+
+async def pause(turn: Turn, parent: Parent, span: str) -> bool:
+    """A day, a week, until a date (asked for), or until the parent says so.  False for anything else."""
+    if parent.enrolment.state != states.State.ACTIVE or parent.enrolment.tz is None:
+        return False
+    if span == "date":
+        parent.enrolment.awaiting = "pause_date"
+        await reply(turn, Recipient.parent(parent), "pause.which_date")
+        return True
+    if span not in ("day", "week", "open"):
+        return False
+    today = local_date(turn.now, parent.enrolment.tz)
+    await _pause_until(turn, parent, states.pause_ends(today, span))
+    return True
+
+
+async def pause_until_date(turn: Turn, parent: Parent, text: str) -> None:
+    """The typed date after "until a date"."""
+    from nudgebot.programme.dates import read_later
+
+    today = local_date(turn.now, str(parent.enrolment.tz))
+    day = read_later(text, today, parent.language)
+    if day is None or day <= today or (day - today).days > 366:
+        await reply(turn, Recipient.parent(parent), "pause.date_unclear")
+        return
+    parent.enrolment.awaiting = None
+    await _pause_until(turn, parent, day)
+
+
+async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
+    enrolment = parent.enrolment
+    enrolment.state = states.move(states.State(enrolment.state), states.State.PAUSED)
+    enrolment.state_since = turn.now
+    enrolment.paused_until = day
+    enrolment.next_nudge_at = None
+    await deliveries.skip_planned(turn.session, enrolment.id, UNSENT, "paused")
+    rows = [(Choice("pause.resume", "resume", ()),)]
+    if day:
+        await reply(turn, Recipient.parent(parent), "pause.until", values={"date": date_value(day)}, rows=rows)
+    else:
+        await reply(turn, Recipient.parent(parent), "pause.done", rows=rows)
+
+
+async def resume(turn: Turn, parent: Parent) -> None:
+    """Back from a pause; nothing is made up for."""
+    if parent.enrolment.state == states.State.ACTIVE:
+        await reply(turn, Recipient.parent(parent), "resume.already", values={"hour": parent.enrolment.nudge_time})
+        return
+    if parent.enrolment.state != states.State.PAUSED:
+        await reply(turn, Recipient.parent(parent), "resume.start_first")
+        return
+    nudges.activate(turn, parent)
+    await reply(turn, Recipient.parent(parent), "resume.done", values={"hour": parent.enrolment.nudge_time})
+
+
+async def leave(turn: Turn, parent: Parent) -> None:
+    """One tap, one line, and it can be undone."""
+    enrolment = parent.enrolment
+    if enrolment.state == states.State.LEFT:
+        await reply(turn, Recipient.parent(parent), "stop.already")
+        return
+    enrolment.state = states.move(states.State(enrolment.state), states.State.LEFT)
+    enrolment.state_since = enrolment.left_at = turn.now
+    enrolment.next_nudge_at = None
+    enrolment.awaiting = None
+    await deliveries.skip_planned(turn.session, enrolment.id, (*UNSENT, Kind.REPLY, Kind.CARD), "left")
+    await reply(turn, Recipient.parent(parent), "stop.done", rows=[(Choice("stop.undo", "undo_stop", ()),)])
+
+
+async def privacy(turn: Turn, parent: Parent | None, to: Recipient) -> None:
+    """What is stored, who may read it, the family's code, and the way to be forgotten."""
+    settings = turn.catalogue.settings
+    values: dict[str, object] = {
+        "run_by": settings.run_by,
+        "code": parent.family.code if parent else "-",
+        "consent": phrase_value("privacy.none"),
+        "days": settings.keep_escalation_text_days,
+    }
+    rows: list[tuple[Choice, ...]] = []
+    if parent:
+        given = await people.consents(turn.session, parent.enrolment.id)
+        if given:
+            latest = given[-1]
+            values["consent"] = phrase_value(
+                "privacy.consent", version=latest.version, date=date_value(latest.given_at.date())
+            )
+        rows = [(Choice("privacy.forget", "forget", ("ask",)),)]
+    await reply(turn, to, "privacy.text", values=values, rows=rows)
+
+
+async def ask_forget(turn: Turn, parent: Parent) -> None:
+    rows = [(Choice("privacy.forget_yes", "forget", ("yes",)), Choice("privacy.forget_no", "forget", ("no",)))]
+    await reply(turn, Recipient.parent(parent), "privacy.forget_sure", rows=rows)
+
+
+async def forget(turn: Turn, parent: Parent) -> None:
+    """Erases the family.  The last line goes to the address alone: nothing links it to anybody."""
+    to = Recipient(Address(parent.carer.channel, parent.carer.identifier), parent.language)
+    await people.audit(turn.session, turn.now, "parent", "forgotten", "family")
+    await people.forget(turn.session, parent)
+    await reply(turn, to, "privacy.forgotten")
+
+
+async def lost_touch(turn: Turn, address: Address) -> None:
+    """They blocked the bot, or are gone: nothing is planned until a sign of life."""
+    await people.set_unreachable(turn.session, address.channel, address.identifier, turn.now)
+
+
+async def sign_of_life(turn: Turn, parent: Parent) -> None:
+    """Anything a parent does shows that they can be reached again."""
+    if parent.carer.unreachable_at is None:
+        return
+    parent.carer.unreachable_at = None
+    if parent.enrolment.state == states.State.ACTIVE:
+        nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)

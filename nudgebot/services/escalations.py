@@ -1,0 +1,422 @@
+"""What happens when a message shows distress: the answer, the case, the humans who are told, and how a case ends.
+
+The safety reply, the case, the alerts and the stop of tips are written in the transaction that stores the message, so
+that either all of it stands or the message is taken in again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nudgebot.channels.base import Address
+from nudgebot.programme import escalation as rules
+from nudgebot.programme.catalogue import SEVERITIES, SafetyCategory, Severity
+from nudgebot.programme.distress import Finding
+from nudgebot.programme.messages import Choice, Kind, phrase_value, rows_as_json
+from nudgebot.runtime import Runtime, Turn
+from nudgebot.services import nudges
+from nudgebot.services.promises import Recipient, promise, reply
+from nudgebot.storage import deliveries, escalations, inbound, people
+from nudgebot.storage.models import Coordinator, Escalation
+from nudgebot.storage.people import Parent
+from nudgebot.telemetry import DISTRESS, log
+
+LOSS = "loss_bereavement"
+DELETABLE_FOR = timedelta(hours=48)
+UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
+
+
+async def respond(
+    turn: Turn, address: Address, language: str, finding: Finding, text: str, parent: Parent | None, *, once: str
+) -> Escalation | None:
+    """Answers at once.  With consent a case is opened or joined and people are told; without, nobody is and no text is kept.
+
+    `once` makes the reply one message however often the update comes.
+    """
+    assert finding.severity is not None
+    country = parent.family.country if parent else None
+    to = Recipient.parent(parent) if parent else Recipient(address, language)
+    DISTRESS.labels(finding.category or "none", finding.severity).inc()
+    if finding.category is None:
+        rows = [(Choice("safety.ok", "safe", ("ok",)), Choice("safety.not_ok", "safe", ("not_ok",)))]
+        await reply(turn, to, "safety.soft_check", rows=rows, kind=Kind.SAFETY_LINE, silent=True, once=f"soft:{once}")
+        return None
+    consented = parent is not None and await people.consent_given(turn.session, parent.enrolment.id)
+    case: Escalation | None = None
+    joined = False
+    if parent is not None:
+        await apply_to_tips(turn, parent, finding)
+    if parent is not None and consented:
+        case, joined = await _open_or_join(turn, address, parent, finding, text)
+    if case is not None and joined:
+        params: dict[str, object] = {"country": country, "silent": True}
+        await promise(turn, to, Kind.SAFETY_LINE, "safety.joined", params, once=f"joined:{once}")
+        return case
+    category = turn.catalogue.safety.categories[finding.category]
+    told = {
+        "severity": severity_for(category, finding.severity),
+        "country": country,
+        "told": consented,
+        "rows": rows_as_json(reply_rows(category, case, finding, consented)),
+    }
+    await promise(turn, to, Kind.SAFETY, category.id, told, once=f"safety:{once}")
+    return case
+
+
+def severity_for(category: SafetyCategory, severity: Severity) -> Severity:
+    """The gravest severity of all that was found, as far as this category has words for it."""
+    if severity in category.precedence:
+        return severity
+    return min(category.precedence, key=SEVERITIES.index)
+
+
+def reply_rows(
+    category: SafetyCategory, case: Escalation | None, finding: Finding, consented: bool
+) -> list[tuple[Choice, ...]]:
+    """The buttons of the category; before consent only the one that asks for a person."""
+    number = str(case.number) if case else "-"
+    if not consented:
+        return [(Choice("safety.talk", "safe", ("tell", category.id, str(finding.severity))),)]
+    return [(Choice(f"safety.{button}", "safe", (button, number)),) for button in category.buttons]
+
+
+async def apply_to_tips(turn: Turn, parent: Parent, finding: Finding) -> None:
+    """What the safety table does to tips, in the same second; loss stops a child's messages also when outranked."""
+    effects = {turn.catalogue.safety.categories[one].tips_effect: one for one in finding.categories}
+    growing = parent.growing
+    if LOSS in finding.categories:
+        # Which child it is about nobody asks now: all messages rest until she or a person says otherwise.
+        for child in growing:
+            child.stopped_at, child.stop_reason = turn.now, "loss"
+        parent.enrolment.next_nudge_at = None
+    hours = [turn.catalogue.safety.categories[one].effect_hours for one in finding.categories]
+    until = None if None in hours else turn.now + timedelta(hours=max((hour or 0 for hour in hours), default=0))
+    if "stop" in effects or "pause" in effects:
+        for child in growing:
+            child.held_until, child.held_until_resumed = until, until is None
+    elif "soften" in effects:
+        for child in growing:
+            child.softened_until = until
+    if {"stop", "pause"} & set(effects):
+        await deliveries.skip_planned(turn.session, parent.enrolment.id, UNSENT, "held")
+
+
+async def _open_or_join(
+    turn: Turn, address: Address, parent: Parent, finding: Finding, text: str
+) -> tuple[Escalation, bool]:
+    """The case, and whether this message joined one that stood; a graver message alerts again."""
+    assert finding.category is not None
+    assert finding.severity is not None
+    standing = await escalations.joinable(
+        turn.session, address.channel, address.identifier, turn.now, rules.JOIN_WITHIN
+    )
+    if standing is not None:
+        standing.last_heard_at = turn.now
+        standing.text = f"{standing.text or ''}\n{text}".strip()
+        standing.categories = sorted({*standing.categories, *finding.categories})
+        standing.rules = sorted({*standing.rules, *finding.rules})
+        if not rules.graver(finding.severity, standing.severity):  # type: ignore[arg-type]
+            await turn.session.flush()
+            return standing, True
+        standing.severity, standing.category = finding.severity, finding.category
+        standing.state, standing.wave = rules.State.OPEN, 1
+        standing.next_wave_at = rules.next_wave_at(finding.severity, turn.now, 1)
+        await turn.session.flush()
+        await tell(turn, standing, 0, again=True)
+        return standing, False
+    case = await escalations.open_case(
+        turn.session,
+        enrolment_id=parent.enrolment.id,
+        channel=address.channel,
+        identifier=address.identifier,
+        category=finding.category,
+        severity=finding.severity,
+        categories=list(finding.categories),
+        rules=list(finding.rules),
+        library_version=turn.catalogue.version,
+        text=text,
+        now=turn.now,
+        next_wave_at=rules.next_wave_at(finding.severity, turn.now, 1),
+    )
+    await tell(turn, case, 0)
+    log().info("escalation.opened", escalation=case.number, category=case.category, severity=case.severity)
+    return case, False
+
+
+async def open_on_request(turn: Turn, parent: Parent, category: str, severity: Severity) -> Escalation:
+    """A parent asked for a person: a case without any text."""
+    finding = Finding(category, severity, (category,), ())
+    address = Address(parent.carer.channel, parent.carer.identifier)
+    case, _ = await _open_or_join(turn, address, parent, finding, "")
+    return case
+
+
+async def tell(turn: Turn, case: Escalation, wave: int, *, again: bool = False) -> int:
+    """Alerts the audience of one rung, never with the message's text; how many were told."""
+    step = rules.rung(case.severity, wave)
+    audience = await people.coordinators(turn.session, on_duty=step.tell == "on_duty", leads=step.tell == "leads")
+    for coordinator in audience:
+        await reply(
+            turn,
+            Recipient.coordinator(coordinator),
+            "alert.again" if wave or again else "alert.new",
+            kind=Kind.ALERT,
+            values=case_values(case) | {"wave": wave},
+            rows=case_rows(case),
+            once=f"alert:{case.id}:{coordinator.id}:{case.severity}:{wave}",
+        )
+    if not audience:
+        log().critical("escalation.nobody_to_tell", escalation=case.number)
+    return len(audience)
+
+
+def case_values(case: Escalation) -> dict[str, object]:
+    return {
+        "number": case.number,
+        "category": phrase_value(f"category.{case.category}"),
+        "severity": phrase_value(f"severity.{case.severity}"),
+    }
+
+
+def case_rows(case: Escalation) -> list[tuple[Choice, ...]]:
+    number = str(case.number)
+    if case.state == rules.State.CLOSED:
+        return []
+    if case.state == rules.State.OPEN:
+        return [(Choice("case.take", "case", (number, "take")), Choice("case.show", "case", (number, "show")))]
+    return [(Choice("case.show", "case", (number, "show")), Choice("case.close", "case", (number, "close")))]
+
+
+async def climb(runtime: Runtime) -> dict[str, int]:
+    """The tick for cases nobody has acknowledged: the next rung is told; how many cases were."""
+    climbed = 0
+    async with runtime.turn() as turn:
+        for case in await escalations.overdue(turn.session, turn.now):
+            wave = case.wave
+            if wave >= len(rules.LADDER[case.severity]) and case.severity not in rules.REPEAT_AFTER_LADDER:
+                case.next_wave_at = None
+                continue
+            await tell(turn, case, wave)
+            if rules.rung(case.severity, wave).tell_parent and case.category != "domestic_violence":
+                await _own_up(turn, case)
+            case.wave = wave + 1
+            case.next_wave_at = rules.next_wave_at(case.severity, case.opened_at, case.wave)
+            climbed += 1
+        await turn.session.flush()
+    return {"climbed": climbed} if climbed else {}
+
+
+async def _own_up(turn: Turn, case: Escalation) -> None:
+    """Tells the parent that nobody has read it yet, with the numbers again.  Never where violence is involved."""
+    parent = await people.parent_at(turn.session, case.channel, case.identifier)
+    if parent is None or "domestic_violence" in case.categories:
+        return
+    params = {
+        "country": parent.family.country,
+        "rows": rows_as_json([(Choice("check_in.support", "support", ()),)]),
+    }
+    to = Recipient.parent(parent)
+    await promise(turn, to, Kind.SAFETY_LINE, "safety.unread", params, once=f"unread:{case.id}")
+
+
+# --- what a parent taps under a safety reply --------------------------------------------------------------------
+
+
+async def parent_taps(turn: Turn, parent: Parent, act: str, args: tuple[str, ...]) -> str | None:
+    """The phrase of the toast, or None when the tap meant nothing.  "I didn't mean it" never closes a case."""
+    to = Recipient.parent(parent)
+    if act == "ok":
+        return "safety.toast.ok"
+    if act == "not_ok":
+        await open_on_request(turn, parent, "low_mood_overwhelm", "support")
+        await promise(turn, to, Kind.SUPPORT, parent.family.country or "ZZ", {"country": parent.family.country})
+        return "safety.toast.talk"
+    if act == "tell":
+        return await _tell_without_consent(turn, parent, args)
+    case = await _own_case(turn, parent, args[0] if args else "")
+    if case is None:
+        return None
+    match act:
+        case "safe_for_now":
+            await _note(turn, case, "parent_safe_for_now")
+        case "talk":
+            await _note(turn, case, "parent_wants_to_talk", alert="alert.wants_to_talk")
+        case "misread":
+            await _note(turn, case, "parent_says_misread", alert="alert.misread")
+        case "yes_safe":
+            parent.enrolment.safe_to_contact = True
+            params = {"severity": case.severity, "country": parent.family.country, "told": True, "after_yes": True}
+            await promise(turn, to, Kind.SAFETY, case.category, params, once=f"after_yes:{case.id}")
+        case "not_now":
+            parent.enrolment.safe_to_contact = False
+            await _note(turn, case, "not_safe_to_write", alert="alert.not_safe")
+        case "undo":
+            await undo_loss(turn, parent)
+            await _note(turn, case, "parent_undid_loss")
+        case _:
+            return None
+    return f"safety.toast.{act}"
+
+
+async def _own_case(turn: Turn, parent: Parent, number: str) -> Escalation | None:
+    case = await escalations.by_number(turn.session, int(number)) if number.isdigit() and len(number) < 10 else None
+    if case is None or case.enrolment_id != parent.enrolment.id:
+        return None
+    return case
+
+
+async def _tell_without_consent(turn: Turn, parent: Parent, args: tuple[str, ...]) -> str | None:
+    """Before consent nobody is told unless the parent taps so: this is that tap."""
+    if len(args) != 2 or args[0] not in turn.catalogue.safety.categories or args[1] not in rules.LADDER:
+        return None
+    await open_on_request(turn, parent, args[0], args[1])  # type: ignore[arg-type]
+    return "safety.toast.talk"
+
+
+async def _note(turn: Turn, case: Escalation, action: str, alert: str | None = None) -> None:
+    """A line in the log and, where it matters, to whoever has the case."""
+    await people.audit(turn.session, turn.now, "parent", action, f"escalation:{case.number}")
+    if alert is None:
+        return
+    everyone = await people.coordinators(turn.session, on_duty=True)
+    owners = [one for one in everyone if one.id == case.acknowledged_by] or everyone
+    for coordinator in owners:
+        await reply(
+            turn,
+            Recipient.coordinator(coordinator),
+            alert,
+            kind=Kind.ALERT,
+            values=case_values(case),
+            rows=case_rows(case),
+            once=f"{alert}:{case.id}:{coordinator.id}",
+        )
+
+
+async def traces(turn: Turn, address: Address) -> list[str]:
+    """Message ids of both sides of a talk about distress that Telegram may still delete (48 h)."""
+    since = turn.now - DELETABLE_FOR
+    ours = await deliveries.sent_to(turn.session, address.channel, address.identifier, since)
+    kinds = (Kind.SAFETY, Kind.SAFETY_LINE, Kind.SUPPORT)
+    theirs = await inbound.message_ids_with_finding(turn.session, address.identifier, since)
+    return [*theirs, *(row.message_id for row in ours if row.kind in kinds and row.message_id)]
+
+
+async def undo_loss(turn: Turn, parent: Parent) -> None:
+    """A misreading must be cheap: the messages come back."""
+    for child in parent.children:
+        if child.stop_reason == "loss":
+            child.stopped_at = child.stop_reason = child.held_until = None
+            child.held_until_resumed = False
+    nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)
+
+
+# --- what coordinators do -----------------------------------------------------------------------------------------
+
+
+async def coordinator_taps(turn: Turn, coordinator: Coordinator, number: str, act: str, detail: str = "") -> str | None:
+    """The phrase of the toast; None for what does not exist.  The caller has checked who taps."""
+    case = await escalations.by_number(turn.session, int(number)) if number.isdigit() and len(number) < 10 else None
+    if case is None:
+        return None
+    to = Recipient.coordinator(coordinator)
+    match act:
+        case "take":
+            return await acknowledge(turn, case, coordinator)
+        case "show":
+            await people.audit(
+                turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "viewed_text", f"escalation:{case.number}"
+            )
+            key = "case.text" if case.text else "case.no_text"
+            await reply(turn, to, key, values=case_values(case), said=case.text, protected=True, rows=case_rows(case))
+            return "case.toast.shown"
+        case "close":
+            rows = [(Choice(f"outcome.{one}", "case", (number, "outcome", one)),) for one in rules.OUTCOMES]
+            await reply(turn, to, "case.which_outcome", values=case_values(case), rows=rows)
+            return ""
+        case "outcome" if detail in rules.OUTCOMES:
+            return await close(turn, case, coordinator, detail)
+        case "resume" if case.enrolment_id:
+            return await resume_tips(turn, case, coordinator)
+        case _:
+            return None
+
+
+async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator) -> str:
+    """ "I have it": the first one wins, the others are told who."""
+    won = await escalations.change(
+        turn.session,
+        case.number,
+        (rules.State.OPEN,),
+        state=rules.State.ACKNOWLEDGED,
+        acknowledged_by=coordinator.id,
+        acknowledged_at=turn.now,
+        next_wave_at=None,
+    )
+    to = Recipient.coordinator(coordinator)
+    if not won:
+        owner = next(
+            (one for one in await people.all_coordinators(turn.session) if one.id == case.acknowledged_by), None
+        )
+        mine = owner is not None and owner.id == coordinator.id
+        if not mine:
+            await reply(
+                turn, to, "case.taken", values={"number": case.number, "who": owner.name or "?" if owner else "?"}
+            )
+        return "case.toast.yours" if mine else "case.toast.taken"
+    await people.audit(
+        turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "acknowledged", f"escalation:{case.number}"
+    )
+    number = str(case.number)
+    rows = [(Choice("case.show", "case", (number, "show")), Choice("case.close", "case", (number, "close")))]
+    await reply(turn, to, "case.yours", values=case_values(case), rows=rows)
+    for other in await people.coordinators(turn.session, on_duty=True):
+        if other.id != coordinator.id:
+            await reply(
+                turn,
+                Recipient.coordinator(other),
+                "case.taken",
+                values={"number": case.number, "who": coordinator.name or "?"},
+                silent=True,
+            )
+    return "case.toast.yours"
+
+
+async def close(turn: Turn, case: Escalation, coordinator: Coordinator | None, outcome: str) -> str:
+    """Ends a case.  Tips that were held until a person resumes stay held: that is a decision of its own."""
+    won = await escalations.change(
+        turn.session,
+        case.number,
+        (rules.State.OPEN, rules.State.ACKNOWLEDGED),
+        state=rules.State.CLOSED,
+        closed_at=turn.now,
+        outcome=outcome,
+        next_wave_at=None,
+    )
+    if not won:
+        return "case.toast.closed_already"
+    who = f"coordinator:{coordinator.id}"[:32] if coordinator else "shell"
+    await people.audit(turn.session, turn.now, who, "closed", f"escalation:{case.number}", outcome)
+    if coordinator:
+        rows = [(Choice("case.resume", "case", (str(case.number), "resume")),)] if case.enrolment_id else []
+        await reply(
+            turn,
+            Recipient.coordinator(coordinator),
+            "case.closed",
+            values={"number": case.number, "outcome": phrase_value(f"outcome.{outcome}")},
+            rows=rows,
+        )
+    return "case.toast.closed"
+
+
+async def resume_tips(turn: Turn, case: Escalation, coordinator: Coordinator) -> str | None:
+    """A person decides that tips go on again.  A loss is undone only by the parent, or on their word."""
+    parent = await people.parent_of(turn.session, case.enrolment_id or 0)
+    if parent is None:
+        return None
+    for child in parent.children:
+        child.held_until, child.held_until_resumed = None, False
+    nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)
+    who = f"coordinator:{coordinator.id}"[:32]
+    await people.audit(turn.session, turn.now, who, "resumed_tips", f"escalation:{case.number}")
+    await reply(turn, Recipient.coordinator(coordinator), "case.resumed", values={"number": case.number})
+    return "case.toast.resumed"

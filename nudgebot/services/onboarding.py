@@ -1,0 +1,123 @@
+"""How does somebody come in?  /start, the missing questions one at a time, and the first tip at once."""
+
+from __future__ import annotations
+
+from nudgebot.channels.base import Address
+from nudgebot.programme import enrolment as states
+from nudgebot.programme.messages import country_value, date_value, phrase_value
+from nudgebot.programme.planning import local_date
+from nudgebot.runtime import Turn
+from nudgebot.services import nudges, questions
+from nudgebot.services.promises import Recipient, reply
+from nudgebot.storage import people
+from nudgebot.storage.people import Parent
+
+
+async def start(turn: Turn, address: Address, language_hint: str | None, payload: str = "") -> Parent:
+    """/start: new, returning, or in the middle.  `payload` is what the link carried: a cohort's code."""
+    parent = await people.parent_at(turn.session, address.channel, address.identifier)
+    if parent is None:
+        cohort = turn.catalogue.settings.cohorts.get(payload)
+        parent = await people.welcome(
+            turn.session,
+            channel=address.channel,
+            identifier=address.identifier,
+            language=turn.catalogue.language(
+                (cohort and cohort.language) or language_hint or turn.runtime.settings.language
+            ),
+            country=cohort.country if cohort else None,
+            cohort=cohort.code if cohort else None,
+            nudge_time=f"{turn.catalogue.settings.nudge_time:%H:%M}",
+            now=turn.now,
+        )
+        await reply(turn, Recipient.parent(parent), "onboarding.hello")
+        if parent.family.country:
+            from nudgebot.programme import places
+
+            questions.set_zone(parent, places.only_zone(parent.family.country))
+    match states.State(parent.enrolment.state):
+        case states.State.JOINING:
+            await go_on(turn, parent)
+        case states.State.LEFT | states.State.COMPLETED:
+            await come_back(turn, parent)
+        case states.State.PAUSED:
+            from nudgebot.services import enrolments
+
+            await enrolments.resume(turn, parent)
+        case states.State.ACTIVE:
+            await reply(turn, Recipient.parent(parent), "start.already")
+    return parent
+
+
+async def go_on(turn: Turn, parent: Parent) -> None:
+    """Asks what is missing next; when nothing is, shows the summary."""
+    consented = await people.consent_given(turn.session, parent.enrolment.id)
+    if consented and turn.runtime.needs_coordinator and not await people.coordinators(turn.session):
+        parent.enrolment.awaiting = None
+        await reply(turn, Recipient.parent(parent), "onboarding.not_open")
+        return
+    await questions.ask(turn, parent, questions.missing(parent, consented) or "confirm")
+
+
+async def answered(turn: Turn, parent: Parent) -> None:
+    """After a good answer: on with joining, or back to the settings."""
+    question = questions.name_of(parent.enrolment.awaiting)
+    if parent.enrolment.state == states.State.JOINING:
+        await (join if question == "confirm" else go_on)(turn, parent)
+        return
+    parent.enrolment.awaiting = None
+    if parent.family.country and parent.enrolment.tz is None:
+        await questions.ask(turn, parent, "zone")  # the country changed to one with several zones
+        return
+    nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at, moved=question in ("zone", "country"))
+    from nudgebot.services import settings_menu
+
+    if question in ("child_name", "early", "sibling"):
+        await reply(turn, Recipient.parent(parent), f"later.{question}.thanks")
+    else:
+        await settings_menu.show(turn, parent, saved=True)
+
+
+async def join(turn: Turn, parent: Parent) -> None:
+    """The programme begins: the first tip now, the next one at the chosen hour of the next day."""
+    enrolment = parent.enrolment
+    assert enrolment.tz is not None
+    today = local_date(turn.now, enrolment.tz)
+    enrolment.state = states.move(states.State(enrolment.state), states.State.ACTIVE)
+    enrolment.state_since = turn.now
+    enrolment.awaiting = None
+    enrolment.joined_on = enrolment.joined_on or today
+    await reply(turn, Recipient.parent(parent), "onboarding.welcome", values={"hour": enrolment.nudge_time})
+    seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
+    await nudges.promise_nudge(turn, parent, today, turn.now, seen, joining=True)
+    # The tip at joining counts as today's: the 16 hours run from today's chosen hour, whenever it is.
+    enrolment.last_nudge_at = nudges.todays_slot(turn, parent)
+    enrolment.nudges += 1
+    nudges.schedule_next(turn, parent, last=enrolment.last_nudge_at)
+
+
+async def come_back(turn: Turn, parent: Parent) -> None:
+    """After /stop: the place was kept.  Consent is asked anew if it was taken back."""
+    if await people.consent_given(turn.session, parent.enrolment.id) and parent.enrolment.tz and parent.children:
+        nudges.activate(turn, parent)
+        parent.enrolment.left_at = None
+        await reply(turn, Recipient.parent(parent), "start.welcome_back", values={"hour": parent.enrolment.nudge_time})
+        return
+    parent.enrolment.state = states.State.JOINING
+    parent.enrolment.state_since = turn.now
+    await go_on(turn, parent)
+
+
+def summary_values(turn: Turn, parent: Parent) -> dict[str, object]:
+    """What the summary and the settings show, put into words when they are sent."""
+    child = parent.children[0] if parent.children else None
+    day = child and (child.born_on or child.due_on)
+    key = "summary.due" if child and child.due_on else "summary.born"
+    enrolment = parent.enrolment
+    return {
+        "country": country_value(parent.family.country) if parent.family.country else "-",
+        "child": phrase_value(key, date=date_value(day)) if day else "-",
+        "hour": enrolment.nudge_time,
+        "pace": phrase_value(f"pace.{enrolment.pace}"),
+        "place": (enrolment.tz or "-").rpartition("/")[2].replace("_", " "),
+    }
