@@ -54,6 +54,6 @@ def _pronunciations() -> dict[str, list[list[str]]]:
 
 @cache
 def _hyphenation() -> Any:
-    import pyphen  # type: ignore[import-untyped]
+    import pyphen
 
     return pyphen.Pyphen(lang="en_GB")

@@ -1,4 +1,4 @@
-"""What can the programme say?  Tips, check-ins, cards, phrases, support lines: everything loaded from `content/`, as plain values."""
+"""What can the programme say?  Tips, check-ins, cards, phrases and support lines, all loaded from `content/`, as plain values."""
 
 from __future__ import annotations
 

@@ -160,13 +160,18 @@ def in_words(catalogue: Catalogue, language: str, value: object) -> str:
     if "date" in value:
         from babel.dates import format_date
 
-        return format_date(date.fromisoformat(value["date"]), "long", locale=language)
+        return format_date(date.fromisoformat(value["date"]), "long", locale=date_locale(language))
     if "country" in value:
         from nudgebot.programme.places import country_name
 
         return country_name(value["country"], language)
     values = {name: in_words(catalogue, language, inner) for name, inner in (value.get("values") or {}).items()}
     return catalogue.phrase(value["phrase"], language, **values)
+
+
+def date_locale(language: str) -> str:
+    """Day before month also in English: most of its countries write so, and it cannot be misread."""
+    return "en_GB" if language == "en" else language.replace("-", "_")
 
 
 # --- from delivery to message -----------------------------------------------------------------------------------
@@ -314,6 +319,7 @@ def _card(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     words = card.texts.get(promised.language) or card.texts[catalogue.settings.main_language]
     country = country_of(catalogue, promised.params.get("country"))
     body = fill(words.body, support_values(catalogue, country, promised.language, now))
+    body = with_note(catalogue, body, promised.language)
     return Outgoing((Piece(words.title, bold=True), Piece("\n\n"), *marked(body)))
 
 
@@ -334,7 +340,7 @@ def _support(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoin
         parts.append(catalogue.phrase("support.silent_call", language, number=country.silent_call))
     parts.append(fill(catalogue.phrase("support.closing", language), values))
     rows = tuple(tuple(Choice.of_json(choice) for choice in row) for row in promised.params.get("rows") or ())
-    return Outgoing(marked("\n".join(parts)), rows)
+    return Outgoing(marked(with_note(catalogue, "\n".join(parts), language)), rows)
 
 
 def _safety(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
@@ -349,7 +355,7 @@ def _safety(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing
         # The line with {staffed} is the one that speaks of the team; nobody has been told, so it must not stand.
         kept = [line for line in words.splitlines() if "{staffed}" not in line]
         words = "\n".join([*kept, catalogue.phrase("safety.nobody_told", language)])
-    words = fill(words, support_values(catalogue, country, language, now))
+    words = with_note(catalogue, fill(words, support_values(catalogue, country, language, now)), language)
     if now - promised.created_at > LATE_SAFETY:
         words = f"{words}\n\n{catalogue.phrase('safety.late', language)}"
     rows = tuple(tuple(Choice.of_json(choice) for choice in row) for row in params.get("rows") or ())
@@ -369,6 +375,9 @@ _RENDERERS = {
 }
 
 
+UNCALLED = "*"
+"""After a number that was read at good sources and that nobody of us has called yet."""
+
 # --- support lines in words -------------------------------------------------------------------------------------
 
 _PLACEHOLDERS: Mapping[str, tuple[LineKind, ...]] = {
@@ -387,7 +396,7 @@ def support_values(catalogue: Catalogue, country: Country, language: str, now: d
     values = {"directory": directory}
     for name, kinds in _PLACEHOLDERS.items():
         lines = lines_for(country, kinds, now)
-        values[name] = "\n".join(line_in_words(catalogue, line, language) for line in lines[:2]) or directory
+        values[name] = line_in_words(catalogue, lines[0], language) if lines else directory
     unknown = country.code == ANYWHERE or not country.emergency
     or_word = catalogue.phrase("support.or", language)
     values["emergency"] = (
@@ -415,12 +424,16 @@ def duty_in_words(duty: DutyHours, language: str) -> str:
 
 
 def line_in_words(catalogue: Catalogue, line: SupportLine, language: str) -> str:
-    """One line a phone can dial from: name, how, number, hours, cost, and whether a person has called it."""
+    """One line a phone can dial from: name, how, number, cost, hours; a star where no person has called it yet."""
     how = catalogue.phrase(f"support.channel.{line.channel}", language)
-    facts = [fact for fact in (line.hours, line.cost and catalogue.phrase("support.free", language)) if fact]
+    facts = [fact for fact in (line.cost and catalogue.phrase("support.free", language), line.hours) if fact]
     tail = f" ({', '.join(facts)})" if facts else ""
-    awaiting = "" if line.verified_on else f" {catalogue.phrase('support.awaiting', language)}"
-    return f"{line.name}: {how} {line.number}{tail}{awaiting}"
+    return f"{line.name}: {how} {line.number}{tail}" + ("" if line.verified_on else UNCALLED)
+
+
+def with_note(catalogue: Catalogue, words: str, language: str) -> str:
+    """The star explained, once, at the end of a message that carries one."""
+    return f"{words}\n{UNCALLED} {catalogue.phrase('support.awaiting', language)}" if UNCALLED in words else words
 
 
 _FIELD = re.compile(r"\{(\w+)\}")

@@ -17,8 +17,11 @@ EARLY_BAND = "E0"
 COMES_BACK_AFTER = timedelta(days=180)
 """Between bands a tip may return after this long (content brief, evergreens)."""
 
-EARLY_COMES_BACK_AFTER = timedelta(days=14)
+COMES_BACK_IN_BAND_AFTER = {EARLY_BAND: timedelta(days=14)}
 """The early-baby pool is small and stays on a unit differ, so it repeats freely."""
+
+COMES_BACK_IN_LONG_BAND_AFTER = timedelta(weeks=78)
+"""Eight to ten is a band of three years: the library's one documented exception to "never twice inside a band"."""
 
 Why = Literal["theme", "evergreen", "other_theme", "any_evergreen", "again", "nothing_fits"]
 
@@ -77,7 +80,7 @@ def choose_tip(
         return Choice(_soonest(_largest_stock(own), seen), "other_theme", theme)
     if evergreen:
         return Choice(_soonest(_largest_stock(evergreen), seen), "any_evergreen", theme)
-    if stage.band and stage.band.id == EARLY_BAND and (again := _rested(catalogue, stage, today, seen, gentle_only)):
+    if again := _rested(catalogue, stage, today, seen, gentle_only):
         return Choice(again, "again", theme)
     return Choice(None, "nothing_fits", theme)
 
@@ -139,10 +142,14 @@ def _fresh(tips: Iterable[Tip], stage: Stage, today: date, seen: Mapping[str, da
 
 
 def _rested(catalogue: Catalogue, stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool) -> Tip | None:
+    """The tip longest unseen, in a band that is stayed in for so long that one may come back."""
+    if stage.band is None:
+        return None
+    after = COMES_BACK_IN_BAND_AFTER.get(stage.band.id, COMES_BACK_IN_LONG_BAND_AFTER)
     rested = [
         tip
-        for tip in _own_band(catalogue, stage)
-        if (not gentle_only or tip.gentle) and today - seen.get(tip.id, date.min) >= EARLY_COMES_BACK_AFTER
+        for tip in (*_own_band(catalogue, stage), *_evergreen(catalogue, stage))
+        if (not gentle_only or tip.gentle) and today - seen.get(tip.id, date.min) >= after
     ]
     return min(rested, key=lambda tip: (seen.get(tip.id, date.min), tip.order, tip.id), default=None)
 

@@ -104,9 +104,14 @@ async def _help(
     today = local_date(turn.now, parent.enrolment.tz or "UTC")
     child = parent.growing[0] if parent.growing else None
     age = nudges.stage_of(turn, child, today).age if child else 0
-    together = (today - parent.enrolment.joined_on).days if parent.enrolment.joined_on else 0
-    offers = await deliveries.help_offers(turn.session, parent.enrolment.id)
-    step = ladder(history, check_in, age_days=age, newborn=mode(age, together) == "newborn", support_offers=offers)
+    step = ladder(
+        history,
+        check_in,
+        age_days=age,
+        newborn=mode(age, None) == "newborn",
+        support_offers=await deliveries.help_offers(turn.session, parent.enrolment.id),
+        check_ins=turn.catalogue.check_ins.values(),
+    )
     if step is Step.H0:
         return ()
     more = ((Choice("check_in.support", "support", ()),),)

@@ -185,6 +185,7 @@ async def check_in_today(turn: Turn, parent: Parent, child: Child, today: date) 
     """The check-in that today's message carries, if any."""
     enrolment = parent.enrolment
     born = child.born_on
+    offers = await deliveries.help_offers(turn.session, enrolment.id)
     return due_check_in(
         list(turn.catalogue.check_ins.values()),
         today=today,
@@ -194,6 +195,7 @@ async def check_in_today(turn: Turn, parent: Parent, child: Child, today: date) 
         per_week=enrolment.check_ins,  # type: ignore[arg-type]  # 0, 1, 2 or None by the settings question
         pace=Pace(enrolment.pace),
         week_start=turn.catalogue.settings.week_start,
+        days_since_support_offer=(today - offers[-1]).days if offers else None,
         opted_in=frozenset({"ci-past"}) if enrolment.past_opt_in else frozenset(),
     )
 

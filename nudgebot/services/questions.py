@@ -15,7 +15,7 @@ from nudgebot.clock import zone
 from nudgebot.programme import places
 from nudgebot.programme.catalogue import ANYWHERE, Pace
 from nudgebot.programme.dates import Ambiguous, Due, Future, Known, TooLongAgo, read_date
-from nudgebot.programme.messages import Choice
+from nudgebot.programme.messages import Choice, date_locale
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services.promises import Recipient, Rows, reply
@@ -224,7 +224,7 @@ async def _new_child(turn: Turn, parent: Parent) -> Child:
 def _day_label(day: date, language: str) -> str:
     from babel.dates import format_date
 
-    return format_date(day, "long", locale=language.replace("-", "_"))
+    return format_date(day, "long", locale=date_locale(language))
 
 
 async def _ask_child_name(turn: Turn, parent: Parent) -> None:
