@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from telegram.error import InvalidToken, TelegramError
 
 from nudgebot import scheduler, web
+from nudgebot.channels.base import Halted, Refused
 from nudgebot.channels.telegram import application as telegram_application
 from nudgebot.channels.telegram.application import PTBApplication
 from nudgebot.channels.telegram.channel import TelegramChannel
-from nudgebot.channels.telegram.intake import WANTED, Intake
+from nudgebot.channels.telegram.intake import Intake
 from nudgebot.clock import Clock, SystemClock
 from nudgebot.library.loader import approved_only, load, packaged_content
 from nudgebot.outbox.sender import Sender
@@ -149,14 +149,13 @@ class App:
         self._run("handling", self.intake.work())
         if settings.webhook_url:
             assert settings.webhook_secret is not None
-            await self.application.bot.set_webhook(
-                settings.webhook_url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=WANTED
-            )
+            secret = settings.webhook_secret.get_secret_value()
+            await telegram_application.listen_by_webhook(self.application, settings.webhook_url, secret)
         else:
-            await self.application.bot.delete_webhook()
+            await telegram_application.listen_by_polling(self.application)
             self._run("polling", self.intake.poll())
         self._run("lease", self._keep_lease())
-        self._run("menus", self._menus())
+        self._run("menus", telegram_application.try_to_set_menus(self.application, self.runtime.catalogue))
         if ticking:
             self.ticks = scheduler.build(self.runtime)
             self.ticks.start()
@@ -186,31 +185,24 @@ class App:
         log().info("app.stopped")
 
     async def close(self) -> None:
-        for request in self.application.bot._request:  # PTB closes them only after a full initialize
-            await request.shutdown()
+        await telegram_application.disconnect(self.application)
         await self.runtime.database.close()
 
     async def _reach_telegram(self) -> None:
         """Raises CannotStart for a token that is not accepted; waits while Telegram cannot be reached."""
         for wait in (1, 2, 5, 10, *[20] * 1000):
             try:
-                await self.application.bot.initialize()
-            except InvalidToken:
+                await telegram_application.connect(self.application)
+            except Halted:
                 raise CannotStart(
                     f"The Bot API at {self.runtime.settings.bot_api_url} does not accept {PREFIX}BOT_TOKEN. Copy the "
                     "token from BotFather again; if it was revoked, the new one replaces it."
                 ) from None
-            except TelegramError as error:
-                log().warning("telegram.not_reached", error=type(error).__name__, wait=wait)
+            except Refused as refused:
+                log().warning("telegram.not_reached", why=refused.says, wait=wait)
                 await asyncio.sleep(wait)
             else:
                 return
-
-    async def _menus(self) -> None:
-        try:
-            await telegram_application.set_menus(self.application, self.runtime.catalogue)
-        except TelegramError as error:
-            log().warning("telegram.menus_not_set", error=type(error).__name__)
 
     async def _listen(self) -> None:
         """Health, numbers and the webhook.  Raises CannotStart for a port that is taken."""

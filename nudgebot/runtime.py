@@ -8,13 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from nudgebot.clock import Clock
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen
 from nudgebot.settings import Settings
-from nudgebot.storage.database import Database
+from nudgebot.storage.database import Database, Session
 
 
 class Bell:
@@ -63,7 +61,7 @@ class Turn:
     """What a service works with: one transaction, one moment, one catalogue."""
 
     runtime: Runtime
-    session: AsyncSession
+    session: Session
     now: datetime
     promised: int = 0  # messages queued in this transaction
 

@@ -11,8 +11,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from nudgebot.channels.base import Address, Channel, Refused, Rejected, Sent, TryLater, Unknown, Unreachable
 from nudgebot.outbox.limits import BULK_LANES, Limits
 from nudgebot.outbox.outcomes import State, result_of, unknown
@@ -20,7 +18,7 @@ from nudgebot.programme.messages import Kind, NothingToSay, Promised, render
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import enrolments
 from nudgebot.storage import deliveries
-from nudgebot.storage.database import DATABASE_ERRORS
+from nudgebot.storage.database import DATABASE_ERRORS, Session
 from nudgebot.storage.deliveries import Result
 from nudgebot.storage.models import Delivery
 from nudgebot.telemetry import SENT, log
@@ -149,7 +147,7 @@ class Sender:
             return bool(await self._choose(session, self.runtime.clock.now(), free, look_only=True))
 
     async def _choose(
-        self, session: AsyncSession, now: datetime, free: int, *, look_only: bool = False
+        self, session: Session, now: datetime, free: int, *, look_only: bool = False
     ) -> list[Delivery]:
         """Due rows that the pace lets go now: urgent lanes first, one at a time to a chat."""
         clock = self.runtime.clock.monotonic()

@@ -1,8 +1,9 @@
 """How is the database opened, and what does a transaction promise?
 
-`write()` is one transaction that holds the write lock from its first statement; `read()` sees one snapshot and cannot
-write.  Leaving `write()` without an error commits.  On SQLite the two begin differently for a reason: a read that turns
-into a write would fail at once with "database is locked", whatever the busy timeout, or silently lose an update.
+`write()` is one transaction, and the only one of this process that writes meanwhile; `read()` sees one snapshot and
+cannot write.  Leaving `write()` without an error commits.  One writer at a time is what lets services read, decide and
+write: a tick that read a parent as active must not undo the stop she wrote in between.  On SQLite the two also begin
+differently: a read that turns into a write would fail at once with "database is locked", whatever the busy timeout.
 """
 
 from __future__ import annotations
@@ -17,15 +18,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import event, insert, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+import asyncpg
+from sqlalchemy import event, insert, make_url, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from nudgebot.storage.encryption import KeyRing, WrongKey, hang_ring
 from nudgebot.storage.models import KeyCheck
 
-BUSY_SECONDS = 30
+Session = AsyncSession
+"""What storage functions take first; the other packages know it by this name only."""
+
+BUSY_SECONDS = 5
+"""How long another program may keep the database busy, or PostgreSQL may take to answer a connection.  Somebody in
+distress waits as long, before the answer comes from memory."""
+
 _KNOWN = "this database opens with this key"
 
 
@@ -42,10 +51,12 @@ def sqlite_file(url: str) -> Path:
 
 
 def driver_url(url: str) -> str:
-    """The address with the driver we use: aiosqlite or asyncpg."""
+    """The address with the driver we use: aiosqlite or asyncpg, which calls `sslmode` by another name."""
     if is_sqlite(url):
         return url.replace("sqlite:", "sqlite+aiosqlite:", 1)
-    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+    address = make_url("postgresql+asyncpg://" + url.split("://", 1)[1])
+    query = {"ssl" if name == "sslmode" else name: value for name, value in address.query.items()}
+    return address.set(query=query).render_as_string(hide_password=False)
 
 
 class Database:
@@ -57,7 +68,7 @@ class Database:
         self.ring = ring
         self.engine = _engine(url)
         hang_ring(self.engine.dialect, ring)
-        self._writer = asyncio.Lock()  # SQLite has one writer; waiting here is fair, waiting in SQLite is not
+        self._writer = asyncio.Lock()  # waiting here is fair, waiting in SQLite is not
         self._lock: IO[bytes] | None = None
         self._bell: Any = None
 
@@ -103,23 +114,13 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             connection = await session.connection(execution_options={"nudgebot_begin": "read"})
             if not self.sqlite:
-                await connection.execute(text("SET TRANSACTION READ ONLY"))
-            yield session
-            await session.rollback()
+                await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield session  # closing gives the connection back; a rollback would empty what was read
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """One transaction, committed on leaving; rolled back by any error."""
-        if not self.sqlite:
-            async with self._session() as session:
-                yield session
-            return
-        async with self._writer, self._session() as session:
-            yield session
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+        async with self._writer, AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             await session.connection(execution_options={"nudgebot_begin": "write"})
             yield session
             await session.commit()
@@ -133,13 +134,21 @@ class Database:
 
 def _engine(url: str) -> AsyncEngine:
     if not is_sqlite(url):
-        return create_async_engine(driver_url(url), pool_size=10, max_overflow=5, pool_pre_ping=True)
+        return create_async_engine(
+            driver_url(url),
+            pool_size=10,
+            max_overflow=5,
+            pool_pre_ping=True,
+            connect_args={"timeout": BUSY_SECONDS},
+            hide_parameters=True,  # an error must not print names
+        )
     engine = create_async_engine(
         driver_url(url),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=8,
         max_overflow=0,
         connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},  # we write BEGIN ourselves, below
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -163,7 +172,7 @@ def trouble_in_words(error: BaseException, url: str) -> str:
     where = sqlite_file(url).name if is_sqlite(url) else "PostgreSQL"
     origin = error.orig if isinstance(error, DBAPIError) and error.orig else error
     said = f"{type(origin).__name__} {origin}".lower()
-    if "readonly" in said or "read-only" in said:
+    if "readonly" in said or "read-only" in said or (is_sqlite(url) and "permission" in said):
         return f"The database {where} is read-only. Give this user the right to write to the file and its folder."
     if "locked" in said:
         return f"The database {where} is locked by another program. Stop that program and start again."
@@ -171,18 +180,32 @@ def trouble_in_words(error: BaseException, url: str) -> str:
         return f"{where} is not an SQLite database, or is damaged. Restore a backup or name another file."
     if "unable to open" in said:
         return f"The database {where} cannot be opened. Check that its folder exists and may be written to."
-    if "full" in said:
+    if "full" in said or "no space" in said:
         return f"The disk under {where} is full. Make room and start again."
     if "password" in said or "invalidauthorization" in said:
         return "PostgreSQL refused the user or the password in NUDGEBOT_DATABASE_URL."
     if "does not exist" in said and "database" in said:
         return "The database named in NUDGEBOT_DATABASE_URL does not exist. Create it, or correct the name."
-    if isinstance(origin, OSError) or "connect" in said or "refused" in said:
+    if not is_sqlite(url) and (isinstance(origin, OSError) or "connect" in said or "refused" in said):
         return "PostgreSQL cannot be reached at the address in NUDGEBOT_DATABASE_URL. Is it running?"
     return f"The database {where} refused ({type(origin).__name__})."
 
 
-DATABASE_ERRORS = (DBAPIError, OperationalError, sqlite3.Error, OSError, DatabaseTrouble)
+DATABASE_ERRORS = (
+    DBAPIError,
+    PoolTimeout,
+    sqlite3.Error,
+    asyncpg.PostgresError,  # while connecting, these come as they are
+    asyncpg.InterfaceError,
+    OSError,
+    DatabaseTrouble,
+)
+
+
+def is_about_values(error: BaseException) -> bool:
+    """Does the database refuse what this one statement brings (too long, twice, a NUL)?  Then it is not in trouble."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, IntegrityError) or state[:2] in ("22", "23")
 
 
 def file_is_writable(url: str) -> None:
@@ -195,7 +218,7 @@ def file_is_writable(url: str) -> None:
         raise DatabaseTrouble(f"The folder for the database {file.name} does not exist. Make it, or name another file.")
     if file.is_dir():
         raise DatabaseTrouble(f"{file.name} is a folder, not a database file. Name another file.")
-    if not os.access(file if file.exists() else folder, os.W_OK):
+    if not os.access(folder, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
         raise DatabaseTrouble(
             f"The database {file.name} is read-only. Give this user the right to write to the file and its folder."
         )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import case, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage.models import Delivery, new_id
+from nudgebot.storage.leases import LEADER
+from nudgebot.storage.models import Delivery, Lease, new_id
 from nudgebot.storage.people import insert_once
+
+
+# Written into the statement and not bound to it: a partial index serves only a condition known when it is planned.
+_PLANNED = Delivery.state == literal("planned", literal_execute=True)
+_SENDING = Delivery.state == literal("sending", literal_execute=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,18 @@ async def promise(session: AsyncSession, new: NewDelivery, now: datetime) -> boo
 
 
 async def candidates(
-    session: AsyncSession, now: datetime, lanes: Sequence[int], limit: int, busy: Sequence[str]
+    session: AsyncSession,
+    now: datetime,
+    lanes: Sequence[int],
+    limit: int,
+    busy: Collection[str] = (),
+    busy_but_for_safety: Collection[str] = (),
 ) -> list[Delivery]:
-    """Planned rows whose time has come, most urgent lane first, oldest first.  `busy` chats wait their second."""
+    """Planned rows whose time has come, most urgent lane first, oldest first; none for chats that must wait."""
     statement = (
         select(Delivery)
         .where(
-            Delivery.state == "planned",
+            _PLANNED,
             Delivery.lane.in_(lanes),
             Delivery.next_at <= now,
             or_(Delivery.expires_at.is_(None), Delivery.expires_at > now),
@@ -80,21 +91,44 @@ async def candidates(
     )
     if busy:
         statement = statement.where(Delivery.identifier.not_in(busy))
+    if busy_but_for_safety:
+        statement = statement.where(or_(Delivery.lane == 0, Delivery.identifier.not_in(busy_but_for_safety)))
     return list(await session.scalars(statement))
 
 
 async def begin_sending(session: AsyncSession, numbers: Sequence[int], fence: int, now: datetime) -> set[int]:
-    """The intent, committed before the call.  Compare-and-set: returns the rows that were still ours to take."""
-    if not numbers:
+    """The intent, committed before the call.  Compare-and-set: returns the rows that were still ours to take.
+
+    None of them once a newer leader exists: it settles what it finds in flight only when it begins, and a row that a
+    late leader took after that would stay in flight for ever.
+    """
+    if not numbers or await _led_by_a_newer_one(session, fence):
         return set()
     taken = await session.scalars(
         update(Delivery)
-        .where(Delivery.id.in_(numbers), Delivery.state == "planned")
+        .where(Delivery.id.in_(numbers), _PLANNED)
         .values(state="sending", fence=fence, sending_at=now, attempt=Delivery.attempt + 1)
         .returning(Delivery.id)
         .execution_options(synchronize_session=False)
     )
     return set(taken)
+
+
+async def _led_by_a_newer_one(session: AsyncSession, fence: int) -> bool:
+    """Read with a lock, so that the lease cannot change hands before this transaction ends."""
+    newest = await session.scalar(select(Lease.fence).where(Lease.name == LEADER).with_for_update(read=True))
+    return newest is not None and newest > fence
+
+
+async def take_back(session: AsyncSession, fence: int, but_for: Collection[int]) -> int:
+    """After a commit of which nobody knows whether it took hold: rows marked as ours whose call was never started."""
+    done = await session.execute(
+        update(Delivery)
+        .where(_SENDING, Delivery.fence == fence, Delivery.id.not_in(but_for))
+        .values(state="planned", attempt=Delivery.attempt - 1)
+        .execution_options(synchronize_session=False)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +183,7 @@ async def record(session: AsyncSession, results: Sequence[Result], fence: int, n
 
 async def left_in_flight(session: AsyncSession, fence: int) -> list[Delivery]:
     """Rows an earlier leader was sending when it ended."""
-    return list(await session.scalars(select(Delivery).where(Delivery.state == "sending", Delivery.fence < fence)))
+    return list(await session.scalars(select(Delivery).where(_SENDING, Delivery.fence < fence)))
 
 
 async def settle_in_flight(session: AsyncSession, delivery: Delivery, state: str, now: datetime) -> None:
@@ -166,7 +200,7 @@ async def expire(session: AsyncSession, now: datetime) -> int:
     """Planned rows past their time are not sent any more."""
     done = await session.execute(
         update(Delivery)
-        .where(Delivery.state == "planned", Delivery.expires_at.is_not(None), Delivery.expires_at <= now)
+        .where(_PLANNED, Delivery.expires_at.is_not(None), Delivery.expires_at <= now)
         .values(state="expired", outcome="too_late")
     )
     return int(done.rowcount)  # type: ignore[attr-defined]
@@ -196,7 +230,7 @@ async def confirm_by_tap(session: AsyncSession, number: int, now: datetime) -> N
 
 
 async def next_due_moment(session: AsyncSession) -> datetime | None:
-    return await session.scalar(select(func.min(Delivery.next_at)).where(Delivery.state == "planned"))
+    return await session.scalar(select(func.min(Delivery.next_at)).where(_PLANNED))
 
 
 async def in_hand(session: AsyncSession, now: datetime) -> int:
@@ -204,7 +238,7 @@ async def in_hand(session: AsyncSession, now: datetime) -> int:
     return (
         await session.scalar(
             select(func.count()).where(
-                (Delivery.state == "sending") | ((Delivery.state == "planned") & (Delivery.next_at <= now))
+                _SENDING | (_PLANNED & (Delivery.next_at <= now))
             )
         )
     ) or 0

@@ -52,6 +52,8 @@ class KeyRing:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as out:
                 out.write(base64.b64encode(os.urandom(32)).decode() + "\n")
+                out.flush()
+                os.fsync(descriptor)  # before anything is sealed with it: an empty key file would lose all of that
         return cls.parse(file.read_text(encoding="ascii", errors="replace"))
 
     def seal(self, plain: bytes, place: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.models import Inbound, new_id
@@ -43,7 +43,8 @@ async def note_finding(session: AsyncSession, number: int, finding: str) -> None
 
 async def open_ones(session: AsyncSession, limit: int = 200) -> list[Inbound]:
     """Stored, not yet handled, in the order they came."""
-    return list(await session.scalars(select(Inbound).where(Inbound.state == "new").order_by(Inbound.id).limit(limit)))
+    new = Inbound.state == literal("new", literal_execute=True)  # known when planned, for the partial index
+    return list(await session.scalars(select(Inbound).where(new).order_by(Inbound.id).limit(limit)))
 
 
 async def handled(session: AsyncSession, number: int, now: datetime) -> None:
@@ -63,7 +64,7 @@ async def failed(session: AsyncSession, number: int, now: datetime, most_attempt
 
 
 async def set_aside(session: AsyncSession, new: NewInbound, now: datetime) -> bool:
-    """An update nobody can read: kept for the engineer for a day, in nobody's way."""
+    """An update nobody can read: kept for the engineer for a while, in nobody's way."""
     number = await remember(session, new, now)
     if number is None:
         return False
@@ -87,6 +88,16 @@ async def message_ids_with_finding(session: AsyncSession, identifier: str, since
 async def count_by_state(session: AsyncSession) -> dict[str, int]:
     rows = await session.execute(select(Inbound.state, func.count()).group_by(Inbound.state))
     return {state: count for state, count in rows}
+
+
+async def forget_set_aside(session: AsyncSession, before: datetime) -> int:
+    """What people wrote in updates that could not be handled goes, too."""
+    done = await session.execute(
+        update(Inbound)
+        .where(Inbound.handled_at < before, Inbound.state == "quarantined", Inbound.raw.is_not(None))
+        .values(raw=None)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 async def prune(session: AsyncSession, before: datetime) -> int:

@@ -32,6 +32,7 @@ from sqlalchemy.types import TypeDecorator
 
 from nudgebot.storage.encryption import Sealed
 
+_EPOCH = 1_577_836_800_000  # 2020-01-01 in milliseconds: the 41 bits then last until 2089, not 2039
 _node = int.from_bytes(os.urandom(2), "big") & 0x3FF
 _steps = itertools.count()
 _guard = threading.Lock()
@@ -42,7 +43,7 @@ def new_id() -> int:
     """A 63-bit number that grows with time: 41 bits of milliseconds, 10 of process, 12 of sequence."""
     global _last
     with _guard:
-        now = max(int(time.time() * 1000), _last)
+        now = max(int(time.time() * 1000) - _EPOCH, _last)
         step = next(_steps) & 0xFFF
         _last = now + 1 if step == 0xFFF else now
         return (now & 0x1FFFFFFFFFF) << 22 | _node << 12 | step

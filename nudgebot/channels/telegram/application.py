@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from telegram import BotCommand, BotCommandScopeChat
+from telegram.error import TelegramError
 from telegram.ext import Application, ApplicationBuilder
 
+from nudgebot.channels.telegram.channel import refusal
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
 from nudgebot.channels.telegram.handlers import register
 from nudgebot.channels.telegram.http import AiohttpRequest
 from nudgebot.programme.catalogue import Catalogue
+from nudgebot.telemetry import log
+
+WANTED = ["message", "edited_message", "callback_query", "my_chat_member"]
+"""Always said in full: an unset list means "whatever was asked for last time"."""
 
 PTBApplication = Application[Any, Any, Any, Any, Any, Any]
 
@@ -30,6 +36,46 @@ def build(token: str, bot_api_url: str, connections: int = 64) -> PTBApplication
     )
     register(application)
     return application
+
+
+async def connect(application: PTBApplication) -> None:
+    """The first call, which tells whether the token is good.  Raises Halted or another Refused."""
+    try:
+        await application.bot.initialize()
+    except TelegramError as error:
+        raise refusal(error) from None
+
+
+async def disconnect(application: PTBApplication) -> None:
+    for request in application.bot._request:  # PTB's own shutdown does nothing unless its start was complete
+        await request.shutdown()
+
+
+async def username(token: str, bot_api_url: str) -> str:
+    """The bot's name.  Raises a Refused."""
+    application = build(token, bot_api_url, connections=1)
+    try:
+        await connect(application)
+        return str(application.bot.username)
+    finally:
+        await disconnect(application)
+
+
+async def listen_by_webhook(application: PTBApplication, url: str, secret: str) -> None:
+    await application.bot.set_webhook(url, secret_token=secret, allowed_updates=WANTED)
+
+
+async def listen_by_polling(application: PTBApplication) -> None:
+    """A webhook that is still set would answer every poll with a conflict."""
+    await application.bot.delete_webhook()
+
+
+async def try_to_set_menus(application: PTBApplication, catalogue: Catalogue) -> None:
+    """A menu is a courtesy: the commands work without it."""
+    try:
+        await set_menus(application, catalogue)
+    except TelegramError as error:
+        log().warning("telegram.menus_not_set", error=type(error).__name__)
 
 
 async def set_menus(application: PTBApplication, catalogue: Catalogue) -> None:

@@ -6,7 +6,6 @@ this one carried many times its rate.  It also says what PTB's errors hide: whet
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import aiohttp
@@ -78,7 +77,7 @@ class AiohttpRequest(BaseRequest):
                 body = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"No connection ({type(error).__name__})") from None
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
         if response.status == 429 and b"retry_after" not in body:
             raise Throttled("Too many requests")
@@ -93,7 +92,7 @@ class AiohttpRequest(BaseRequest):
                 url, data=orjson.dumps(payload), headers={"Content-Type": "application/json"}, timeout=timeout
             ) as response:
                 return response.status, await response.read()
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
 
 

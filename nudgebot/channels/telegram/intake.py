@@ -22,7 +22,7 @@ from telegram import Update
 from telegram.error import NetworkError, TelegramError
 
 from nudgebot.channels.base import Address, Channel, Refused
-from nudgebot.channels.telegram.application import PTBApplication, set_staff_menu
+from nudgebot.channels.telegram.application import WANTED, PTBApplication, set_staff_menu
 from nudgebot.channels.telegram.handlers import TELEGRAM, Answering, Work, address_of, route
 from nudgebot.channels.telegram.http import AiohttpRequest
 from nudgebot.runtime import Runtime
@@ -32,9 +32,6 @@ from nudgebot.storage import inbound, people
 from nudgebot.storage.database import DATABASE_ERRORS
 from nudgebot.storage.inbound import NewInbound
 from nudgebot.telemetry import INBOUND, LAST_POLL, QUARANTINED, log
-
-WANTED = ["message", "edited_message", "callback_query", "my_chat_member"]
-"""Always said in full: an unset list means "whatever was asked for last time"."""
 
 LONG_POLL = 25  # seconds Telegram may hold a call open
 MOST_ATTEMPTS = 3
@@ -255,7 +252,10 @@ class Intake:
                 work.append(one)
                 done += 1
         for one in work:
-            await self._after_commit(one)
+            try:
+                await self._after_commit(one)
+            except Exception as error:  # a courtesy after the commit: the state is right without it
+                log().error("intake.after_commit_failed", error=type(error).__name__)
         if again and not done:
             await self._pause(0.2)  # a failing update must not spin
             return 1
