@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from nudgebot import scheduler, web
-from nudgebot.channels.base import Halted, Refused
+from nudgebot.channels.base import Halted, Refused, Rejected
 from nudgebot.channels.telegram import application as telegram_application
-from nudgebot.channels.telegram.application import PTBApplication
 from nudgebot.channels.telegram.channel import TelegramChannel
+from nudgebot.channels.telegram.handlers import PTBApplication
 from nudgebot.channels.telegram.intake import Intake
 from nudgebot.clock import Clock, SystemClock
 from nudgebot.library.loader import approved_only, load, packaged_content
@@ -36,7 +38,7 @@ from nudgebot.storage.database import (
     sqlite_file,
     trouble_in_words,
 )
-from nudgebot.storage.encryption import KeyRing
+from nudgebot.storage.encryption import KeyRing, WrongKey
 from nudgebot.storage.migrating import current, migrate, newest
 from nudgebot.telemetry import log
 
@@ -51,13 +53,23 @@ class CannotStart(Exception):
 def key_ring(settings: Settings) -> KeyRing:
     """The ring from settings, or the one kept beside the SQLite file.  Raises BadSettings on PostgreSQL without a key."""
     if settings.encryption_key is not None:
-        return KeyRing.parse(settings.encryption_key.get_secret_value())
+        try:
+            return KeyRing.parse(settings.encryption_key.get_secret_value())
+        except WrongKey as wrong:
+            raise BadSettings(f"{PREFIX}ENCRYPTION_KEY: {wrong}") from None
     if not is_sqlite(settings.database_url):
         raise BadSettings(
             f"{PREFIX}ENCRYPTION_KEY is not set. PostgreSQL needs one, kept outside the database; make it with "
             "`openssl rand -base64 32` and keep it safe: without it names and dates cannot be read again."
         )
-    return KeyRing.beside(Path(f"{sqlite_file(settings.database_url)}.key"))
+    file = sqlite_file(settings.database_url)
+    kept = Path(f"{file}.key")
+    if not kept.exists() and file.exists() and file.stat().st_size:
+        raise BadSettings(
+            f"The database {file.name} is there, but its key is not: put {kept.name} back beside it, or set "
+            f"{PREFIX}ENCRYPTION_KEY. Without the key it was written with, names and dates cannot be read."
+        )
+    return KeyRing.beside(kept)
 
 
 def open_database(settings: Settings) -> Database:
@@ -71,6 +83,8 @@ async def ready_database(settings: Settings, now: datetime) -> Database:
     try:
         database.lock_file()
         if database.sqlite:
+            if await current(database) is not None:
+                await database.check_key(now)  # a wrong key must not even change the schema
             await migrate(database)
         elif await current(database) != newest():
             raise DatabaseTrouble("The database's schema is not the newest one. Run `nudgebot migrate` first.")
@@ -106,9 +120,10 @@ class App:
     sender: Sender
     intake: Intake
     tasks: list[asyncio.Task[None]]
-    ticks: Any = None  # APScheduler's own type is not typed
+    ticks: scheduler.Ticks | None = None
     server: uvicorn.Server | None = None
     failed: asyncio.Event | None = None
+    ran_at: dict[str, float] = field(default_factory=dict)  # for `settle`: when each tick last ran
 
     @classmethod
     async def open(
@@ -123,48 +138,47 @@ class App:
         """Everything built, nothing started.  A `catalogue` and `screen` that are loaded already are taken as they are."""
         token = settings.token()
         catalogue = catalogue or load_catalogue(settings, drafts=drafts)
-        clock = clock or SystemClock()
-        database = await ready_database(settings, clock.now())
         screen = screen or compile_screen(catalogue.safety, catalogue.settings.main_language)
-        runtime = Runtime(settings, database, catalogue, screen, clock, needs_coordinator=not drafts)
         application = telegram_application.build(token, settings.bot_api_url)
         channel = TelegramChannel(application.bot)
-        fence = await _lead(runtime)
+        clock = clock or SystemClock()
+        database = await ready_database(settings, clock.now())
+        runtime = Runtime(settings, database, catalogue, screen, clock, needs_coordinator=not drafts)
+        try:
+            fence = await _lead(runtime)
+        except BaseException:
+            await database.close()
+            raise
         return cls(
             runtime, application, channel, Sender(runtime, channel, fence), Intake(runtime, application, channel), []
         )
 
     async def start(self, *, ticking: bool = True) -> None:
         """First what must be known (is the token good?), then what was left in flight, then everything at once."""
+        self.failed = asyncio.Event()
         try:
-            await self._reach_telegram()
+            await self._reached(telegram_application.connect)
             await self.sender.adopt()
             await self._listen()
+            await self._reached(self._say_how_updates_come)
         except BaseException:
             await self.close()
             raise
-        settings = self.runtime.settings
-        self.failed = asyncio.Event()
         self._run("outbox", self.sender.run())
         self._run("handling", self.intake.work())
-        if settings.webhook_url:
-            assert settings.webhook_secret is not None
-            secret = settings.webhook_secret.get_secret_value()
-            await telegram_application.listen_by_webhook(self.application, settings.webhook_url, secret)
-        else:
-            await telegram_application.listen_by_polling(self.application)
+        if not self.runtime.settings.webhook_url:
             self._run("polling", self.intake.poll())
         self._run("lease", self._keep_lease())
         self._run("menus", telegram_application.try_to_set_menus(self.application, self.runtime.catalogue))
         if ticking:
-            self.ticks = scheduler.build(self.runtime)
+            self.ticks = scheduler.Ticks(self.runtime)
             self.ticks.start()
         log().info("app.started", tips=len(self.runtime.catalogue.tips), content=self.runtime.catalogue.version)
 
     async def stop(self) -> None:
         """Nothing new, then what is in flight, then the files.  Within 20 s."""
         if self.ticks is not None:
-            self.ticks.shutdown(wait=False)
+            await self.ticks.stop()
         self.intake.stop()
         try:
             await self.sender.stop()
@@ -172,6 +186,11 @@ class App:
                 await leases.release(turn.session, self.sender.fence, turn.now)
         except DATABASE_ERRORS as error:
             log().error("app.stop_database_trouble", error=type(error).__name__)
+        await self.close()
+        log().info("app.stopped")
+
+    async def close(self) -> None:
+        """Ends what runs and gives everything back; also half way through a start."""
         if self.server is not None:
             self.server.should_exit = True
         for task in self.tasks:
@@ -181,23 +200,30 @@ class App:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.close()
-        log().info("app.stopped")
-
-    async def close(self) -> None:
         await telegram_application.disconnect(self.application)
         await self.runtime.database.close()
 
-    async def _reach_telegram(self) -> None:
-        """Raises CannotStart for a token that is not accepted; waits while Telegram cannot be reached."""
-        for wait in (1, 2, 5, 10, *[20] * 1000):
+    async def _say_how_updates_come(self, application: PTBApplication) -> None:
+        settings = self.runtime.settings
+        if settings.webhook_url:
+            assert settings.webhook_secret is not None
+            secret = settings.webhook_secret.get_secret_value()
+            await telegram_application.listen_by_webhook(application, settings.webhook_url, secret)
+        else:
+            await telegram_application.listen_by_polling(application)
+
+    async def _reached(self, call: Callable[[PTBApplication], Awaitable[None]]) -> None:
+        """Waits while Telegram cannot be reached.  Raises CannotStart for what no waiting mends."""
+        for wait in chain((1, 2, 5, 10), repeat(20)):
             try:
-                await telegram_application.connect(self.application)
+                await call(self.application)
             except Halted:
                 raise CannotStart(
                     f"The Bot API at {self.runtime.settings.bot_api_url} does not accept {PREFIX}BOT_TOKEN. Copy the "
                     "token from BotFather again; if it was revoked, the new one replaces it."
                 ) from None
+            except Rejected as refused:
+                raise CannotStart(f"The Bot API does not take {PREFIX}WEBHOOK_URL ({refused.says}).") from None
             except Refused as refused:
                 log().warning("telegram.not_reached", why=refused.says, wait=wait)
                 await asyncio.sleep(wait)
@@ -225,7 +251,7 @@ class App:
         secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
         app = web.build(self.health, self.intake.take if settings.webhook_url else None, secret)
         self.server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-        self.server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours decide
+        self.server.capture_signals = nullcontext  # type: ignore[assignment]  # who started us decides what ends us
         self._run("web", self.server.serve(sockets=[listening]))
 
     async def health(self) -> dict[str, object]:
@@ -295,7 +321,7 @@ class App:
         """Runs the ticks and keeps every promise that is due, until nothing is left to do at this moment."""
         while True:
             handled = await self.intake.handle_stored()
-            await scheduler.run_all(self.runtime)
+            await scheduler.run_moment(self.runtime, self.ran_at)
             sent = await self.sender.drain()
             if not handled and not sent:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from nudgebot.programme.catalogue import Pace
 from nudgebot.settings import PREFIX, SECRETS, BadSettings, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -23,7 +26,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A daily-nudge programme for parents in Telegram.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they hold tokens and people's words
+    help="A daily-nudge programme for parents in Telegram.",
+)
 content = typer.Typer(no_args_is_help=True, help="The library: check it, see its gaps, read it.")
 distress = typer.Typer(no_args_is_help=True, help="The distress screen: what fires, and why.")
 coordinator = typer.Typer(no_args_is_help=True, help="The people who may act.")
@@ -33,10 +41,14 @@ app.add_typer(distress, name="distress")
 app.add_typer(coordinator, name="coordinator")
 app.add_typer(escalations, name="escalations")
 
+PASSWORD = re.compile(r"(?<=//)([^/@]*?):[^/]*@")
+"""What stands between the user and the host of an address."""
+
 out = Console()
 err = Console(stderr=True)
 
 Language = Annotated[str, typer.Option("--lang", help="Language of the texts.")]
+CaseNumber = Annotated[int, typer.Argument(help="The number from `escalations list`.", min=1, max=2**31 - 1)]
 
 
 def main() -> None:
@@ -83,10 +95,15 @@ async def _open_runtime() -> AsyncIterator[Runtime]:
     from nudgebot.clock import SystemClock
     from nudgebot.programme.distress import compile_screen
     from nudgebot.runtime import Runtime
-    from nudgebot.storage.database import DatabaseTrouble
+    from nudgebot.storage.database import DatabaseTrouble, is_sqlite, sqlite_file
     from nudgebot.storage.migrating import current, newest
 
     settings = read_settings()
+    if is_sqlite(settings.database_url) and not sqlite_file(settings.database_url).exists():
+        raise DatabaseTrouble(
+            f"There is no database {sqlite_file(settings.database_url)}. Run `nudgebot migrate` first, or correct "
+            f"{PREFIX}DATABASE_URL."
+        )
     catalogue = load_catalogue(settings, drafts=True)
     database = open_database(settings)
     try:
@@ -110,7 +127,7 @@ def rehearse(
     keep: Annotated[Path | None, typer.Option(help="A file to keep the rehearsal in, to go on later.")] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Tell it here as a conversation instead.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="In the terminal, without pauses.")] = False,
-    days: Annotated[int | None, typer.Option(help="In the terminal: how many days to live through.")] = None,
+    days: Annotated[int | None, typer.Option(help="In the terminal: how many days to live through.", min=1)] = None,
 ) -> None:
     """Live the whole programme on this machine: no token, no Telegram, a clock you can move."""
     from nudgebot.telemetry import set_up_logging
@@ -194,16 +211,16 @@ def settings() -> None:
     """What may be set, what it is now, and what it is for.  Secrets are never shown."""
     now = read_settings()
     table = Table(box=None, pad_edge=False)
-    for heading in ("variable", "now", "default", "what it is for"):
+    table.add_column("variable", no_wrap=True)
+    for heading in ("now", "default", "what it is for"):
         table.add_column(heading, overflow="fold")
     for name, field in Settings.model_fields.items():
         value = getattr(now, name)
         secret = name in SECRETS
-        shown = "-" if value is None else "(set)" if secret else str(value)
+        shown = "-" if value is None else "(set)" if secret else PASSWORD.sub(":(set)@", str(value))
         default = "-" if field.default is None else str(field.default)
-        table.add_row(
-            PREFIX + name.upper(), shown, default, (field.description or "") + (" Also as …_FILE." if secret else "")
-        )
+        described = (field.description or "") + (" Also as …_FILE." if secret else "")
+        table.add_row(PREFIX + name.upper(), *(escape(cell) for cell in (shown, default, described)))
     out.print(table)
 
 
@@ -227,22 +244,22 @@ def simulate(
     days: Annotated[int, typer.Option(help="How many days.", min=1, max=4100)] = 14,
     start: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; today when not given.")] = None,
     hour: Annotated[str, typer.Option(help="Local time of the message, HH:MM.")] = "09:00",
-    pace: Annotated[str, typer.Option(help="daily, three or weekly.")] = "daily",
+    pace: Annotated[Pace, typer.Option(help="How often: each day, three times a week, once a week.")] = Pace.DAILY,
     lang: Language = "en",
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects, for machines.")] = False,
 ) -> None:
     """Everything a parent would receive, day by day, without a database or a token."""
     from nudgebot.app import load_catalogue
     from nudgebot.clock import zone
-    from nudgebot.programme.catalogue import Pace
     from nudgebot.programme.simulation import Persona
     from nudgebot.programme.simulation import simulate as walk
 
     first = _date(start, "--from") if start else datetime.now().astimezone().date()
     try:
-        persona = Persona(_date(born, "--born"), zone(tz).key, time.fromisoformat(hour), Pace(pace), lang)
+        zone(tz)
     except ValueError as wrong:
-        raise BadSettings(f"simulate: {wrong}.") from None
+        raise BadSettings(f"--tz: {wrong}") from None
+    persona = Persona(_date(born, "--born"), tz, _hour(hour), pace, lang)
     library = load_catalogue(read_settings(), drafts=True)
     if lang not in library.phrases:
         raise BadSettings(f"--lang: the library speaks {', '.join(library.phrases)}, not {lang}.")
@@ -271,9 +288,19 @@ def simulate(
 
 def _date(text: str, option: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise BadSettings(f"{option}: {text} is not a date; write it as 2026-03-01.") from None
+    if not 1900 <= day.year <= 2200:
+        raise BadSettings(f"{option}: the year of {text} is not one a child of today can live in.")
+    return day
+
+
+def _hour(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007  # a wall clock's hour has no zone
+    except ValueError:
+        raise BadSettings(f"--hour: {text} is not a time of day; write it as 09:00.") from None
 
 
 # --- content ------------------------------------------------------------------------------------------------------
@@ -325,8 +352,11 @@ def _screen() -> Any:
     from nudgebot.library.safety_files import load_safety
     from nudgebot.programme.distress import compile_screen
 
+    folder = _content_folder() / "safety"
+    if not folder.is_dir():
+        raise BadSettings(f"There are no safety rules in {folder}: correct {PREFIX}CONTENT.")
     problems = Problems(_content_folder())
-    safety = load_safety(_content_folder() / "safety", problems)
+    safety = load_safety(folder, problems)
     if problems.errors:
         raise LibraryBroken(problems.errors)
     return compile_screen(safety), safety
@@ -339,6 +369,8 @@ def explain(
     child_age_days: Annotated[int | None, typer.Option(help="The child's age in days, where it matters.")] = None,
 ) -> None:
     """Which rules fire on a text, which exclusions hold back, and the reply: how a coordinator tunes."""
+    from nudgebot.services.escalations import severity_for
+
     screen, safety = _screen()
     told = screen.explain(text, lang, child_age_days)
     for number, sentence in enumerate(told.sentences, 1):
@@ -352,35 +384,44 @@ def explain(
         out.print("result: a soft check" if finding.severity else "result: nothing")
         return
     out.print(f"result: {finding.category}, {finding.severity} (all: {', '.join(finding.categories)})")
-    replies = safety.categories[finding.category].replies
-    reply = replies.get(lang or "en", replies["en"]).get(finding.severity)
-    if reply:
-        out.print(f"reply:\n{reply.text}", markup=False, highlight=False)
+    category = safety.categories[finding.category]
+    replies = category.replies.get(lang or "en") or next(iter(category.replies.values()))
+    out.print(f"reply:\n{replies[severity_for(category, finding.severity)].text}", markup=False, highlight=False)
 
 
 @distress.command("screen")
 def screen_lines() -> None:
     """JSON lines in (id, text, lang, child_age_days), JSON lines out (id, category, severity, categories, rules)."""
     screen, _ = _screen()
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(sys.stdin.buffer, 1):  # bytes: JSON is UTF-8 whatever the terminal speaks
         if not line.strip():
             continue
         try:
-            asked = json.loads(line)
-            text = asked["text"]
-            if not isinstance(text, str):
-                raise TypeError
-        except (ValueError, KeyError, TypeError):
-            raise BadSettings(f'line {number} is not a JSON object with a "text"; nothing after it was read.') from None
-        found = screen.screen(text, asked.get("lang"), asked.get("child_age_days"))
+            id_, *asked = _asked(line)
+        except (ValueError, RecursionError):
+            raise BadSettings(
+                f'line {number} is not a JSON object with a "text" (and, where known, "lang" in letters and '
+                '"child_age_days" as a whole number); nothing after it was read.'
+            ) from None
+        found = screen.screen(*asked)
         answer = {
-            "id": asked.get("id"),
+            "id": id_,
             "category": found.category,
             "severity": found.severity,
             "categories": list(found.categories),
             "rules": list(found.rules),
         }
         sys.stdout.write(json.dumps(answer) + "\n")
+
+
+def _asked(line: bytes) -> tuple[Any, str, str | None, int | None]:
+    """Id, text, language and the child's age in days.  Raises ValueError or RecursionError."""
+    match json.loads(line):
+        case {"text": str(text), **rest}:
+            language, age = rest.get("lang"), rest.get("child_age_days")
+            if isinstance(language, str | None) and isinstance(age, int | None):
+                return rest.get("id"), text, language, age
+    raise ValueError("not what is asked for")
 
 
 # --- people -------------------------------------------------------------------------------------------------------
@@ -436,7 +477,9 @@ def list_coordinators() -> None:
 
 
 @coordinator.command()
-def revoke(number: Annotated[int, typer.Argument(help="The number from `coordinator list`.")]) -> None:
+def revoke(
+    number: Annotated[int, typer.Argument(help="The number from `coordinator list`.", min=1, max=2**63 - 1)],
+) -> None:
     """Take somebody off the team, at once."""
     from nudgebot.services import coordinators as team
 
@@ -473,7 +516,8 @@ def list_escalations(everything: Annotated[bool, typer.Option("--all", help="Clo
 
 @escalations.command("show")
 def show_escalation(
-    number: int, text: Annotated[bool, typer.Option("--text", help="The parent's words too; that is recorded.")] = False
+    number: CaseNumber,
+    text: Annotated[bool, typer.Option("--text", help="The parent's words too; that is recorded.")] = False,
 ) -> None:
     """One case, and on demand what the parent wrote."""
     from nudgebot.storage import escalations as cases
@@ -495,7 +539,7 @@ def show_escalation(
 
 
 @escalations.command()
-def acknowledge(number: int) -> None:
+def acknowledge(number: CaseNumber) -> None:
     """Stop the ladder from the shell: somebody has it."""
     from nudgebot.storage import escalations as cases
     from nudgebot.storage import people
@@ -515,7 +559,7 @@ def acknowledge(number: int) -> None:
 
 
 @escalations.command()
-def close(number: int, outcome: Annotated[str, typer.Option(help="How it ended.")]) -> None:
+def close(number: CaseNumber, outcome: Annotated[str, typer.Option(help="How it ended.")]) -> None:
     """Close a case with one of the outcomes."""
     from nudgebot.programme.escalation import OUTCOMES
     from nudgebot.services import escalations as service

@@ -15,7 +15,14 @@ from nudgebot.programme.catalogue import Catalogue, Status
 from nudgebot.programme.support import may_show
 from nudgebot.settings import PREFIX, BadSettings, Settings
 from nudgebot.storage import people
-from nudgebot.storage.database import DATABASE_ERRORS, DatabaseTrouble, is_sqlite, sqlite_file, trouble_in_words
+from nudgebot.storage.database import (
+    DATABASE_ERRORS,
+    DatabaseTrouble,
+    file_is_writable,
+    is_sqlite,
+    sqlite_file,
+    trouble_in_words,
+)
 from nudgebot.storage.encryption import WrongKey
 from nudgebot.storage.migrating import current, newest
 
@@ -53,9 +60,10 @@ async def _token(settings: Settings) -> Finding:
 
 
 async def _database(settings: Settings) -> Finding:
-    if is_sqlite(settings.database_url) and not sqlite_file(settings.database_url).exists():
-        return Finding("database", "warn", "there is none yet; `nudgebot run` makes it.")
     try:
+        file_is_writable(settings.database_url)
+        if is_sqlite(settings.database_url) and not sqlite_file(settings.database_url).exists():
+            return Finding("database", "warn", "there is none yet; `nudgebot run` makes it.")
         database = open_database(settings)
     except (BadSettings, DatabaseTrouble, WrongKey) as trouble:
         return Finding("database", "bad", str(trouble))

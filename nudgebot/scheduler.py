@@ -6,10 +6,11 @@ triggers skip or repeat days when clocks change.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -22,6 +23,9 @@ from nudgebot.telemetry import JOB_SECONDS, log
 
 INBOUND_KEPT = timedelta(days=7)
 """Telegram repeats an update for a day; its numbers restart after a quiet week."""
+
+SET_ASIDE_KEPT = timedelta(days=1)
+"""For the engineer who looks into an update that could not be handled: it may hold what a person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ async def tidy(runtime: Runtime) -> dict[str, int]:
         return {
             "deliveries": await deliveries.prune(turn.session, turn.now - timedelta(days=keep.keep_deliveries_days)),
             "inbound": await inbound.prune(turn.session, turn.now - INBOUND_KEPT),
+            "set_aside": await inbound.forget_set_aside(turn.session, turn.now - SET_ASIDE_KEPT),
             "case_texts": await cases.forget_texts(
                 turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)
             ),
@@ -75,17 +80,51 @@ async def run_job(job: Job, runtime: Runtime) -> dict[str, int]:
     return done
 
 
-async def run_all(runtime: Runtime) -> None:
-    """Every tick once, in order: what moving a clock does at each moment."""
-    for job in JOBS:
-        await run_job(job, runtime)
+SAME_MOMENT = 1.0
+"""Seconds on the programme's clock within which a tick that has just run has nothing new to find."""
 
 
-def build(runtime: Runtime) -> AsyncIOScheduler:
-    """`misfire_grace_time=None`: a late tick still runs (the default drops it after one second), once, never twice at a time."""
-    scheduler = AsyncIOScheduler(
-        timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    )
+async def run_moment(runtime: Runtime, ran_at: dict[str, float]) -> None:
+    """Every tick that is due at this moment of a clock that is moved, in order; `ran_at` remembers when each ran."""
+    now = runtime.clock.monotonic()
     for job in JOBS:
-        scheduler.add_job(run_job, "interval", (job, runtime), seconds=job.every, id=job.name)
-    return scheduler
+        rest = SAME_MOMENT if job.every < 60 else job.every
+        if now - ran_at.get(job.name, -job.every) >= rest:
+            ran_at[job.name] = now
+            await run_job(job, runtime)
+
+
+class Ticks:
+    """The JOBS on APScheduler, and an end that lets a tick finish what it began."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._running: set[asyncio.Task[None]] = set()
+        # `misfire_grace_time=None`: a late tick still runs (the default drops it after a second), once, never twice at a time.
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+
+    def start(self) -> None:
+        """The first tick of each comes at once: a process that is restarted every half hour must tidy, too."""
+        for job in JOBS:
+            self._scheduler.add_job(
+                self._tick, "interval", (job,), seconds=job.every, id=job.name, next_run_time=datetime.now(UTC)
+            )
+        self._scheduler.start()
+
+    async def stop(self, within: float = 10.0) -> None:
+        """No new tick; those under way may end.  APScheduler's own shutdown would cancel them in the middle."""
+        self._scheduler.pause()
+        if self._running:
+            await asyncio.wait(self._running, timeout=within)
+        self._scheduler.shutdown(wait=False)
+
+    async def _tick(self, job: Job) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            await run_job(job, self._runtime)
+        finally:
+            self._running.discard(task)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -22,22 +25,21 @@ class BadSettings(Exception):
 class SecretFiles(PydanticBaseSettingsSource):
     """`NUDGEBOT_X_FILE=/path` gives X its value from a file, as container platforms hand over secrets."""
 
+    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self._variables = variables  # names in lower case
+
     def get_field_value(self, field: object, field_name: str) -> tuple[str | None, str, bool]:
         variable = f"{PREFIX}{field_name}_FILE".lower()
-        path = next((value for name, value in self._environment().items() if name.lower() == variable), None)
+        path = self._variables.get(variable)
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+            return Path(path).read_text(encoding="utf-8-sig").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             raise BadSettings(
                 f"{variable.upper()} names a file that cannot be read ({type(error).__name__}); check the path."
             ) from error
-
-    def _environment(self) -> dict[str, str]:
-        import os
-
-        return dict(os.environ)
 
     def __call__(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -54,7 +56,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # Windows' Notepad puts a mark before the first name
         frozen=True,
         extra="ignore",
         env_ignore_empty=True,
@@ -100,7 +102,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings
+        assert isinstance(env_settings, EnvSettingsSource)
+        assert isinstance(dotenv_settings, EnvSettingsSource)
+        files = SecretFiles(settings_cls, {**dotenv_settings.env_vars, **env_settings.env_vars})
+        return init_settings, env_settings, files, dotenv_settings
 
     @field_validator("bot_api_url")
     @classmethod
@@ -114,12 +119,14 @@ class Settings(BaseSettings):
     def _database(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("must begin with sqlite:/// or postgresql://")
+        if value.startswith("sqlite:///") and (set(":?#") & set(value[10:]) or not value[10:].strip("/")):
+            raise ValueError("must name a file, for example sqlite:///nudgebot.db")
         return value
 
     @field_validator("country")
     @classmethod
     def _country(cls, value: str | None) -> str | None:
-        if value is not None and not (len(value) == 2 and value.isalpha()):
+        if value is not None and not (len(value) == 2 and value.isascii() and value.isalpha()):
             raise ValueError("must be a country's two letters, for example GB")
         return value.upper() if value else None
 
@@ -127,8 +134,22 @@ class Settings(BaseSettings):
     @classmethod
     def _listen(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
-        if value != "off" and not (host and port.isdigit() and int(port) < 65536):
+        if value != "off" and not (host and port.isascii() and port.isdigit() and int(port) < 65536):
             raise ValueError("must be host:port, for example 127.0.0.1:8080, or off")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()):
+            raise ValueError("must be 1-256 letters, digits, _ or -")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with https://")
         return value
 
     @model_validator(mode="after")
@@ -146,7 +167,9 @@ class Settings(BaseSettings):
                 f"{PREFIX}BOT_TOKEN is not set. Get a token from BotFather in Telegram and put it in the environment, "
                 "or try `nudgebot rehearse`, which needs none."
             )
-        if not (number.isdigit() and colon and len(rest) >= 10):
+        if not (
+            secret.isascii() and number.isdigit() and colon and len(rest) >= 10 and not re.search(r"[\s/]", secret)
+        ):
             raise BadSettings(
                 f"{PREFIX}BOT_TOKEN is not shaped like a token (digits, a colon, letters); copy it again."
             )
@@ -160,6 +183,8 @@ def read_settings(**given: object) -> Settings:
     """Settings from the environment and `.env`; `given` wins.  Raises BadSettings, one sentence per wrong variable."""
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic validates what we hand over
+    except UnicodeDecodeError:
+        raise BadSettings("The file .env is not UTF-8 text; save it as UTF-8.") from None
     except ValidationError as error:
         raise BadSettings(" ".join(_sentence(part) for part in error.errors(include_input=False))) from None
 

@@ -30,18 +30,14 @@ DISTRESS = Counter(
 LAST_POLL = Gauge("nudgebot_last_good_poll_seconds", "When Telegram last answered getUpdates", registry=REGISTRY)
 JOB_SECONDS = Histogram("nudgebot_job_seconds", "How long each tick took", ["job"], registry=REGISTRY)
 
-_TOKEN = re.compile(r"\b\d{6,}:[A-Za-z0-9_-]{20,}")
+_TOKEN = re.compile(r"\d{6,}:[A-Za-z0-9_-]{20,}")  # without \b: in an address it follows the letters "bot"
 
 
-class Redacted(logging.Filter):
-    """Takes tokens out of every record: libraries print addresses, and ours carry the token."""
+class Redacting(logging.Formatter):
+    """Takes tokens out of every line, tracebacks too: libraries print addresses, and ours carry the token."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        clean = _TOKEN.sub("<token>", message)
-        if clean != message:
-            record.msg, record.args = clean, ()
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        return _TOKEN.sub("<token>", super().format(record))
 
 
 def _redact(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -55,9 +51,19 @@ def set_up_logging(level: str = "INFO") -> None:
     python-telegram-bot prints people's words when parsing fails.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(Redacted())
-    logging.basicConfig(level=level, handlers=[handler], format="%(message)s", force=True)
-    for name in ("httpx", "httpcore", "telegram", "aiohttp", "apscheduler", "aiosqlite", "sqlalchemy", "uvicorn"):
+    handler.setFormatter(Redacting())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in (
+        "httpx",
+        "httpcore",
+        "telegram",
+        "aiohttp",
+        "apscheduler",
+        "aiosqlite",
+        "sqlalchemy",
+        "uvicorn",
+        "alembic",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     # PTB prints a whole update, people's words included, at CRITICAL when parsing fails; ours is parsed elsewhere.
     logging.getLogger("telegram.ext").setLevel(logging.CRITICAL + 1)

@@ -14,7 +14,14 @@ from rich.text import Text
 from nudgebot.library.loader import Library, without_retired
 from nudgebot.programme.catalogue import EVERGREEN, THEMES, Catalogue, Pace, Status
 from nudgebot.programme.planning import nudge_days
-from nudgebot.programme.selection import COMES_BACK_AFTER, EARLY_BAND, choose_tip, stage_on, theme_today
+from nudgebot.programme.selection import (
+    COMES_BACK_AFTER,
+    COMES_BACK_IN_LONG_BAND_AFTER,
+    EARLY_BAND,
+    choose_tip,
+    stage_on,
+    theme_today,
+)
 
 TWO_YEARS = 729
 ELEVENTH_BIRTHDAY = 4017
@@ -164,7 +171,8 @@ def follow(catalogue: Catalogue, pace: Pace, born: date, last_day: int, *, weeks
 
 
 def repeats(steps: list[Step]) -> Iterator[Repeat]:
-    """Checked here on its own, not by the selection's rules: never twice in a band, and 180 days between bands."""
+    """Checked here on its own, not by the selection's rules: never twice in a band but after 78 weeks, and 180 days
+    between bands."""
     last: dict[str, Step] = {}
     for step in steps:
         if step.tip is None:
@@ -173,7 +181,8 @@ def repeats(steps: list[Step]) -> Iterator[Repeat]:
         last[step.tip] = step
         if before is None or step.band == EARLY_BAND:  # the early-baby pool repeats freely
             continue
-        if before.band == step.band or step.age - before.age < COMES_BACK_AFTER.days:
+        least = COMES_BACK_IN_LONG_BAND_AFTER if before.band == step.band else COMES_BACK_AFTER
+        if step.age - before.age < least.days:
             yield Repeat(step.tip, step.band, step.age, step.age - before.age)
 
 

@@ -65,12 +65,12 @@ class Library:
 
 
 def load(folder: Path, *, problems: Problems | None = None) -> Catalogue:
-    """Everything in this content folder.
+    """Everything in this content folder that may still be said: retired texts stay behind.
 
     Raises:
         LibraryBroken: with every problem of every file, never only the first.
     """
-    return load_library(folder, problems=problems).catalogue
+    return without_retired(load_library(folder, problems=problems).catalogue)
 
 
 def load_library(folder: Path, *, problems: Problems | None = None) -> Library:

@@ -221,7 +221,7 @@ def _table(file: _File, key: str) -> dict[str, Any]:
 
 
 def _lexicon(file: _File) -> SafetyLexicon:
-    known = {"sets", "spellings", "forms", "endings", "emoji", "fillers", "repair", "leave_alone", "joined"}
+    known = {"sets", "spellings", "forms", "endings", "emoji", "fillers", "repair", "leave_alone", "joined", "turns"}
     file.unknown_keys(known)
     return SafetyLexicon(
         sets={str(name): _words(file, "sets", name) for name in _table(file, "sets")},
@@ -232,7 +232,8 @@ def _lexicon(file: _File) -> SafetyLexicon:
         fillers=_words(file, "fillers"),
         repair=_words(file, "repair"),
         leave_alone=_words(file, "leave_alone"),
-        joined=_texts(file, "joined"),
+        joined=_words(file, "joined"),
+        turns=_words(file, "turns"),
     )
 
 

@@ -24,6 +24,12 @@ URGENT_SLACK = 2.0
 RAMP = 10.0
 """Seconds for each message a second won back after the whole bot was halted."""
 
+DOUBTS, WITHIN = 3, 10.0
+"""So many calls of unknown end within so many seconds, and bulk rests: an hour of bad gateways must not use up every tip."""
+
+RESTS = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+"""Seconds bulk rests, longer each time until something is known to have arrived."""
+
 
 class Limits:
     def __init__(self, rate: float) -> None:
@@ -36,18 +42,27 @@ class Limits:
         self._halted_until = 0.0
         self._ramped_at = 0.0
         self._refusals: deque[tuple[float, str]] = deque(maxlen=8)
+        self._doubts: deque[float] = deque(maxlen=DOUBTS)
+        self._rests = 0  # in a row
+        self._resting_until = 0.0
 
-    def wait(self, lane: int, chat: str, now: float) -> float:
-        """Seconds until a message of this lane may go to this chat; 0 = now."""
-        waits = [self._refused.get(chat, 0.0) - now, self._halted_until - now]
-        if lane == 0:
-            waits.append(self._overall - now - URGENT_SLACK)
-        else:
-            waits.append(self._chats.get(chat, 0.0) - now)
-            waits.append(self._overall - now - SLACK)
-            if lane in BULK_LANES:
-                waits.append(self._bulk - now - SLACK)
+    @property
+    def longest_pace(self) -> float:
+        """Seconds that pacing alone makes anything wait at most; what waits longer was refused."""
+        return max(PER_CHAT, URGENT_SLACK + 1 / (self.rate * BULK_SHARE))
+
+    def wait(self, lane: int, now: float) -> float:
+        """Seconds until any message of this lane may go; 0 = now.  A later lane never waits less."""
+        waits = [self._halted_until - now]
+        waits.append(self._overall - now - (SLACK if lane else URGENT_SLACK))
+        if lane in BULK_LANES:
+            waits += [self._bulk - now - SLACK, self._resting_until - now]
         return max(0.0, *waits)
+
+    def wait_for_chat(self, lane: int, chat: str, now: float) -> float:
+        """Seconds until this chat may be written to in this lane, whatever the others do; 0 = now."""
+        paced = self._chats.get(chat, 0.0) if lane else 0.0
+        return max(0.0, self._refused.get(chat, 0.0) - now, paced - now)
 
     def take(self, lane: int, chat: str, now: float) -> None:
         """A message goes: the next ones count from here."""
@@ -67,9 +82,23 @@ class Limits:
         lately = {who for when, who in self._refusals if now - when <= 5}
         if whole_bot or len(lately) >= 3:
             self._halted_until = max(self._halted_until, now + after)
-            self.rate = max(1.0, self.full_rate / 2)
+            self.rate = min(self.full_rate, max(1.0, self.full_rate / 2))
             self._ramped_at = self._halted_until
             self._refusals.clear()
+
+    def in_doubt(self, now: float) -> None:
+        """A call of which nobody knows whether it arrived."""
+        self._doubts.append(now)
+        several = len(self._doubts) == DOUBTS and now - self._doubts[0] <= WITHIN
+        # Calls that were under way together are one reason to rest, not one each.
+        if (several or self._rests) and self._resting_until <= now:
+            self._resting_until = now + RESTS[min(self._rests, len(RESTS) - 1)]
+            self._rests += 1
+
+    def arrived(self) -> None:
+        """A call that is known to have arrived: no doubt is left."""
+        self._doubts.clear()
+        self._rests, self._resting_until = 0, 0.0
 
     def _climb(self, now: float) -> None:
         while self.rate < self.full_rate and now - self._ramped_at >= RAMP:

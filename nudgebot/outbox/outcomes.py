@@ -35,6 +35,10 @@ BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0)
 """Seconds before the next try of what must arrive (reliability.md 2.3), the last one repeated."""
 
 
+HALT = 30.0
+"""Seconds everything waits when the bot itself is refused: somebody has to mend the token or the address."""
+
+
 def result_of(number: int, kind: str, attempt: int, outcome: Sent | Refused, now: datetime) -> Result:
     """The row's next state.  `attempt` counts this one."""
     match outcome:
@@ -48,7 +52,7 @@ def result_of(number: int, kind: str, attempt: int, outcome: Sent | Refused, now
         case Rejected():
             return Result(number, State.FAILED, outcome.says[:64])
         case Halted():
-            return Result(number, State.PLANNED, "halted", next_at=now + timedelta(seconds=30), counts=False)
+            return Result(number, State.PLANNED, "halted", next_at=now + timedelta(seconds=HALT), counts=False)
         case _:
             return unknown(number, kind, attempt, now)
 

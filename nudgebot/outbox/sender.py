@@ -11,9 +11,9 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from nudgebot.channels.base import Address, Channel, Refused, Rejected, Sent, TryLater, Unknown, Unreachable
+from nudgebot.channels.base import Address, Channel, Halted, Refused, Rejected, Sent, TryLater, Unknown, Unreachable
 from nudgebot.outbox.limits import BULK_LANES, Limits
-from nudgebot.outbox.outcomes import State, result_of, unknown
+from nudgebot.outbox.outcomes import HALT, State, result_of, unknown
 from nudgebot.programme.messages import Kind, NothingToSay, Promised, render
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import enrolments
@@ -55,7 +55,8 @@ class Sender:
         self._flying: dict[int, tuple[Delivery, asyncio.Task[None]]] = {}
         self._ended: list[_Ended] = []
         self._stopping = False
-        self._nap = LOOK_EVERY
+        self._nap: float | None = None  # seconds until the pace lets something go; None = nothing waits for it
+        self._in_doubt = False  # a turn failed: did its commit take hold?
         self._one_at_a_time = asyncio.Lock()  # a rehearsal drains while the loop runs
 
     async def adopt(self) -> int:
@@ -80,15 +81,19 @@ class Sender:
                 await asyncio.sleep(LOOK_EVERY)
                 continue
             if not self._ended:
-                pacing = self._nap < LOOK_EVERY
-                await self.runtime.bell.wait(self.runtime.clock.skip(self._nap) if pacing else LOOK_EVERY)
+                nap = self._pace()
+                await self.runtime.bell.wait(
+                    LOOK_EVERY if nap is None else min(self.runtime.clock.skip(nap), LOOK_EVERY)
+                )
 
     async def stop(self, within: float = 15.0) -> None:
         """Claims nothing more, waits for what is in flight, writes it down."""
         self._stopping = True
         self.runtime.bell.ring()
-        if self._flying:
-            await asyncio.wait([task for _, task in self._flying.values()], timeout=within)
+        async with self._one_at_a_time:  # a turn under way may still start calls
+            flying = [task for _, task in self._flying.values()]
+        if flying:
+            await asyncio.wait(flying, timeout=within)
         for row, task in list(self._flying.values()):
             if not task.done():
                 task.cancel()
@@ -104,10 +109,17 @@ class Sender:
                 await asyncio.wait([task for _, task in self._flying.values()], return_when=asyncio.FIRST_COMPLETED)
                 ended += len(self._ended)
             elif not started and not self._ended:
-                if self._nap >= LOOK_EVERY:
+                nap = self._pace()
+                if nap is None:
                     return ended
                 clock = self.runtime.clock
-                await clock.sleep_until(clock.monotonic() + self._nap)
+                await clock.sleep_until(clock.monotonic() + nap)
+
+    def _pace(self) -> float | None:
+        """How long the pace makes what is due wait.  A refusal's wait is no pace: nobody jumps over that."""
+        if self._nap is None or self._nap > self.limits.longest_pace:
+            return None
+        return max(self._nap, 0.001)  # less would not even move the hands of a clock that stands still
 
     async def turn(self) -> int:
         """One commit: results in, intents out; then the calls start.  How many started."""
@@ -115,15 +127,18 @@ class Sender:
             return await self._turn()
 
     async def _turn(self) -> int:
-        self._nap = LOOK_EVERY
+        self._nap = None
         free = self._most - len(self._flying)
-        if not self._ended and not await self._anything_due(free):
+        if not self._ended and not self._in_doubt and not await self._anything_due(free):
             return 0
         ended, self._ended = self._ended, []
         chosen: list[Delivery] = []
         try:
             async with self.runtime.turn() as turn:
                 await self._record(turn, ended)
+                if self._in_doubt:
+                    started = {*self._flying, *(one.row.id for one in self._ended)}
+                    await deliveries.take_back(turn.session, self.fence, started)
                 if free > 0 and not self._stopping:
                     chosen = await self._choose(turn.session, turn.now, free)
                     taken = await deliveries.begin_sending(
@@ -132,9 +147,12 @@ class Sender:
                     chosen = [row for row in chosen if row.id in taken]
                     for row in chosen:
                         turn.session.expunge(row)
+                        row.attempt += 1  # as it now stands in the database
         except BaseException:
             self._ended = ended + self._ended  # not written: it stays to be written
+            self._in_doubt = True
             raise
+        self._in_doubt = False
         for row in chosen:
             task = asyncio.create_task(self._send(row))
             self._flying[row.id] = (row, task)
@@ -146,37 +164,46 @@ class Sender:
         async with self.runtime.database.read() as session:
             return bool(await self._choose(session, self.runtime.clock.now(), free, look_only=True))
 
-    async def _choose(
-        self, session: Session, now: datetime, free: int, *, look_only: bool = False
-    ) -> list[Delivery]:
-        """Due rows that the pace lets go now: urgent lanes first, one at a time to a chat."""
+    async def _choose(self, session: Session, now: datetime, free: int, *, look_only: bool = False) -> list[Delivery]:
+        """Due rows that the pace lets go now: urgent lanes first, one at a time to a chat.
+
+        Page by page, leaving out the chats that have to wait: one chat with a long queue must not hide the others.
+        A chat with a call under way still gets a safety message: that call may take a minute to fail.
+        """
         clock = self.runtime.clock.monotonic()
-        busy = {row.identifier for row, _ in self._flying.values()}
-        bulk_free = free - RESERVED
-        rows = await deliveries.candidates(
-            session,
-            now,
-            range(5) if bulk_free > 0 else (0, 1, 2),
-            free * 4,
-            list(busy),
-        )
+        flying = [row for row, _ in self._flying.values()]
+        busy = {row.identifier for row in flying if row.lane == 0}
+        busy_but_for_safety = {row.identifier for row in flying}
+        bulk_free, page = free - RESERVED, free * 4
         chosen: list[Delivery] = []
-        for row in rows:
-            if len(chosen) >= free:
-                break
-            if row.identifier in busy or (row.lane in BULK_LANES and bulk_free <= 0):
-                continue
-            wait = self.limits.wait(row.lane, row.identifier, clock)
-            if wait > 0:
-                self._nap = min(self._nap, wait)
-                continue
-            if look_only:
-                return [row]
-            self.limits.take(row.lane, row.identifier, clock)
-            busy.add(row.identifier)
-            bulk_free -= row.lane in BULK_LANES
-            chosen.append(row)
-        return chosen
+        while True:
+            lanes = range(5) if bulk_free > 0 else (0, 1, 2)
+            rows = await deliveries.candidates(session, now, lanes, page, busy, busy_but_for_safety)
+            for row in rows:
+                chat = row.identifier
+                if chat in busy or (row.lane and chat in busy_but_for_safety):
+                    continue
+                if row.lane in BULK_LANES and bulk_free <= 0:
+                    return chosen  # what follows is bulk, too
+                if (wait := self.limits.wait(row.lane, clock)) > 0:
+                    self._wake_in(wait)
+                    return chosen  # what follows waits at least as long
+                (busy_but_for_safety if row.lane else busy).add(chat)
+                if (wait := self.limits.wait_for_chat(row.lane, chat, clock)) > 0:
+                    self._wake_in(wait)
+                    continue
+                chosen.append(row)
+                if look_only:
+                    return chosen
+                self.limits.take(row.lane, chat, clock)
+                bulk_free -= row.lane in BULK_LANES
+                if len(chosen) == free:
+                    return chosen
+            if len(rows) < page:
+                return chosen
+
+    def _wake_in(self, seconds: float) -> None:
+        self._nap = seconds if self._nap is None else min(self._nap, seconds)
 
     async def _send(self, row: Delivery) -> None:
         """One call; whatever happens, the outcome is handed to the next turn."""
@@ -219,6 +246,12 @@ class Sender:
             SENT.labels(row.kind, result.outcome if result.state == State.PLANNED else result.state).inc()
             if isinstance(outcome, TryLater):
                 self.limits.refused(row.identifier, outcome.after, clock, whole_bot=outcome.whole_bot)
+            elif isinstance(outcome, Halted):
+                self.limits.refused(row.identifier, HALT, clock, whole_bot=True)
+            elif isinstance(outcome, Unknown):
+                self.limits.in_doubt(clock)
+            elif isinstance(outcome, Sent):
+                self.limits.arrived()
             elif isinstance(outcome, Unreachable):
                 await enrolments.lost_touch(turn, Address(row.channel, row.identifier))
             if not isinstance(outcome, Sent):

@@ -356,6 +356,7 @@ class SafetyLexicon:
     repair: tuple[str, ...] = ()  # head words whose one-letter misspellings are read as the word
     leave_alone: tuple[str, ...] = ()  # real words that a repair would take for a misspelling
     joined: tuple[str, ...] = ()  # phrases that people type without spaces
+    turns: tuple[str, ...] = ()  # "but": what was denied before it does not excuse what comes after
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,8 @@ from nudgebot.programme.distress_phrases import (
     Message,
     Phrase,
     PhraseBook,
-    nearby,
+    excused,
     rarest_demand,
-    vocabulary,
 )
 from nudgebot.programme.distress_words import BREAK, Words
 
@@ -79,6 +78,7 @@ class _Exclusion:
 class _CompiledRule:
     rule: SafetyRule
     exclusions: tuple[_Exclusion, ...]
+    turns: tuple[str, ...]
 
     def applies(self, child_age_days: int | None) -> bool:
         if self.rule.child_days is None:
@@ -92,7 +92,7 @@ class _CompiledRule:
         """The hits that no exclusion holds back."""
         for exclusion in self.exclusions:
             if found := exclusion.phrase.hits(message):
-                hits = 0 if exclusion.anywhere else hits & ~nearby(found, EXCLUDED_WITHIN, message)
+                hits = 0 if exclusion.anywhere else hits & ~excused(found, EXCLUDED_WITHIN, self.turns, message)
             if not hits:
                 return 0
         return hits
@@ -106,26 +106,27 @@ class _Tongue:
         self._words = Words(lexicon)
         book = PhraseBook(lexicon, self._words)
         lines: list[tuple[Phrase, _CompiledRule]] = []
-        known: set[str] = set()
         for rule in safety.rules[language]:
             exclusions = (
                 *(_Exclusion(book.phrase(line), False) for line in rule.unless),
                 *(_Exclusion(book.phrase(line), True) for line in rule.unless_anywhere),
             )
-            compiled = _CompiledRule(rule, exclusions)
+            compiled = _CompiledRule(rule, exclusions, lexicon.turns)
             lines += ((book.phrase(line), compiled) for line in rule.phrases)
-            known |= vocabulary(exclusion.phrase for exclusion in exclusions)
         phrases = [phrase for phrase, _ in lines]
-        self._words.learn(known | vocabulary(phrases))
+        self._words.learn(book.vocabulary)
         commonness = Counter(word for phrase in phrases for demand in phrase.demands for word in demand)
         self._lines = lines
+        self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
         self._by_word: dict[str, list[int]] = {}
         for number, phrase in enumerate(phrases):
             for word in rarest_demand(phrase, commonness):
                 self._by_word.setdefault(word, []).append(number)
 
     def read(self, text: str) -> Message:
-        return Message(self._words.of_message(text))
+        message = Message(self._words.of_message(text))
+        message.deny(self._negation, self._denial, self._subject)
+        return message
 
     def candidates(self, message: Message) -> Iterator[tuple[Phrase, _CompiledRule]]:
         """Every line whose rarest demand the message meets, in the order of the files."""

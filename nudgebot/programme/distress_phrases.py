@@ -9,6 +9,10 @@ A phrase is words in order.  The notation is explained to coordinators at the he
     ^   $           start, end of the sentence      A & B       both, near each other, in any order
                                                     A && B      both, anywhere in the message
 
+Denial is read by position, never as a switch: `..` does not skip a word of the set @negation, and no part of a phrase
+may begin right after an entry of @denial ("no", "not having any") unless it begins with a word of @subject ("no, he
+hits me").  A phrase that contains its own negation ("not breathing") is untouched by both.
+
 Matching is bit-parallel: an integer holds one bit for each word of the message, and each element of a phrase maps
 the set of places where it may start to the set of places just after it.  Every step is one pass over an integer,
 so no message and no phrase can make it slow; there is no backtracking to blow up.
@@ -33,6 +37,8 @@ NUMBER = "#"
 
 Bits = int
 
+_BRACKET = re.compile(r"[()\[\]]")
+_SINGLE = re.compile(r"@\w+|[^\W_]+~")
 _GAP_PIECE = re.compile(r"\.\.(\d*)")
 _RANGE_PIECE = re.compile(r"#(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
 
@@ -58,8 +64,16 @@ class Message:
         self.starts = 1 | self.breaks << 1
         self.ends = self.end | self.breaks
         self.numbers = [(number, places[word]) for word in places if (number := _number(word)) is not None]
+        self.uncrossable = self.breaks
+        self.begins = self.everywhere  # where a part of a phrase may begin
         self.vocabulary = frozenset(places) | {NUMBER} if self.numbers else frozenset(places)
         self._seen: dict[OneOf, tuple[Bits, tuple[Sequence_, ...]]] = {}
+
+    def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
+        """Let what is denied not count, see the head of this module."""
+        self.uncrossable = self.breaks | self.see(negation)[0]
+        denied = denial.after(self.everywhere, self) & ~self.see(subject)[0]
+        self.begins = self.everywhere & ~denied
 
     def see(self, one_of: OneOf) -> tuple[Bits, tuple[Sequence_, ...]]:
         """The places where a single word of this element stands, and which of its phrases are worth trying."""
@@ -106,9 +120,6 @@ class Element:
         """Places just after this element, when it may begin at any of `starts`."""
         raise NotImplementedError
 
-    def vocabulary(self) -> Iterable[str]:
-        return ()
-
 
 @dataclass(eq=False, slots=True)
 class OneOf(Element):
@@ -137,11 +148,6 @@ class OneOf(Element):
             found |= phrase.after(starts, message)
         return found
 
-    def vocabulary(self) -> Iterable[str]:
-        yield from self.words
-        for phrase in self.phrases:
-            yield from phrase.vocabulary()
-
 
 @dataclass(eq=False, slots=True)
 class Number(Element):
@@ -164,9 +170,6 @@ class Maybe(Element):
     def after(self, starts: Bits, message: Message) -> Bits:
         return starts | self.inner.after(starts, message)
 
-    def vocabulary(self) -> Iterable[str]:
-        return self.inner.vocabulary()
-
 
 @dataclass(eq=False, slots=True)
 class Gap(Element):
@@ -174,7 +177,7 @@ class Gap(Element):
 
     def after(self, starts: Bits, message: Message) -> Bits:
         found = starts
-        crossable = ~message.breaks
+        crossable = ~message.uncrossable
         for _ in range(self.longest):
             found |= (found & crossable) << 1
         return found & message.everywhere
@@ -208,10 +211,6 @@ class Sequence_(Element):
                 return 0
         return starts
 
-    def vocabulary(self) -> Iterable[str]:
-        for step in self.steps:
-            yield from step.vocabulary()
-
 
 @dataclass(eq=False, slots=True)
 class Phrase:
@@ -236,11 +235,11 @@ class Phrase:
         """The last words of the first part wherever the whole phrase occurs; 0 = it does not."""
         if not self.possible(message):
             return 0
-        found = self.parts[0].after(message.everywhere, message) >> 1
+        found = self.parts[0].after(message.begins, message) >> 1
         for part in self.parts[1:]:
             if not found:
                 return 0
-            other = part.after(message.everywhere, message) >> 1
+            other = part.after(message.begins, message) >> 1
             if self.anywhere:
                 found = found if other else 0
             else:
@@ -251,10 +250,6 @@ class Phrase:
         """The message's words for each part, for explanations: the first and shortest occurrence."""
         return [span for part in self.parts if (span := _span(part, message))]
 
-    def vocabulary(self) -> Iterable[str]:
-        for part in self.parts:
-            yield from part.vocabulary()
-
 
 def nearby(bits: Bits, reach: int, message: Message) -> Bits:
     """All places within `reach` words of these, in the same sentence."""
@@ -262,6 +257,24 @@ def nearby(bits: Bits, reach: int, message: Message) -> Bits:
     for step in _strides(reach):
         wide |= wide << step | wide >> step
     return wide & message.sentences_of(bits) & message.everywhere
+
+
+def excused(bits: Bits, reach: int, turns: Iterable[str], message: Message) -> Bits:
+    """The places that an exclusion ending at these holds back: `reach` words either way in the same sentence.
+
+    To the right it stops at a turn: "he never hit me but he throws things" is not a denial of the throwing, while
+    "I was low then but I am fine now" excuses what stands before.
+    """
+    left = bits
+    for step in _strides(reach):
+        left |= left >> step
+    barrier = message.breaks
+    for word in turns:
+        barrier |= message.places.get(word, 0)
+    right = bits
+    for _ in range(reach):
+        right |= (right & ~barrier) << 1
+    return (left & message.sentences_of(bits)) | right
 
 
 def _strides(reach: int) -> Iterable[int]:
@@ -282,6 +295,8 @@ def _span(part: Sequence_, message: Message) -> str:
 
 def _pieces(text: str, separator: str, line: str) -> list[str]:
     """Split where the separator stands outside brackets."""
+    if not _BRACKET.search(text):
+        return [piece for piece in text.split(separator) if piece or separator != " "]
     pieces, depth, piece = [], 0, ""
     for sign in text:
         depth += (sign in "([") - (sign in ")]")
@@ -307,9 +322,17 @@ class PhraseBook:
         self._sets: dict[str, OneOf] = {}
         self._shared: dict[str, OneOf] = {}  # the same choice in two phrases is one element, looked up once per message
         self._open: list[str] = []
+        self._read: dict[str, Phrase] = {}
+        self.vocabulary: set[str] = set()
+        """Every word that a phrase read so far can match."""
 
     def phrase(self, line: str) -> Phrase:
         """Raises PhraseError."""
+        if line not in self._read:
+            self._read[line] = self._phrase(line)
+        return self._read[line]
+
+    def _phrase(self, line: str) -> Phrase:
         anywhere = " && " in line
         if anywhere and " & " in line:
             raise PhraseError(f"“{line}” mixes & and &&; use one of them.")
@@ -325,6 +348,8 @@ class PhraseBook:
         return Sequence_(steps)
 
     def _steps(self, piece: str, line: str) -> tuple[Element, ...]:
+        if piece.isalpha():
+            return tuple(self._word(word) for word in self._words.of_rule(piece))
         if piece in ("^", "$"):
             return (Edge(end=piece == "$"),)
         if gap := _GAP_PIECE.fullmatch(piece):
@@ -339,14 +364,17 @@ class PhraseBook:
             return (Maybe(self._one_of(piece[1:-1], line)),)
         if piece[0] == "(" and piece[-1] == ")":
             return (self._one_of(piece[1:-1], line),)
-        if "/" in piece or piece[0] == "@" or piece[-1] == "~":
+        if len(_pieces(piece, "/", line)) > 1 or _SINGLE.fullmatch(piece):
             return (self._one_of(piece, line),)
-        if any(sign in piece for sign in "[]()&#^$"):
+        if any(sign in piece for sign in "[]()&#^$@~/"):
             raise PhraseError(f"“{piece}” in “{line}” cannot be read; put a space around brackets, &, ^ and $.")
         return tuple(self._word(word) for word in self._words.of_rule(piece))
 
     def _word(self, word: str) -> OneOf:
-        return self._shared.get(word) or self._shared.setdefault(word, OneOf(frozenset({word})))
+        if word not in self._shared:
+            self._shared[word] = OneOf(frozenset({word}))
+            self.vocabulary.add(word)
+        return self._shared[word]
 
     def _one_of(self, text: str, line: str) -> OneOf:
         key = f"({text})"
@@ -359,6 +387,9 @@ class PhraseBook:
         if len(options) == 1 and options[0].startswith("@") and " " not in options[0]:
             return self.set(options[0][1:], line)
         return self._any(options, line)
+
+    def set_or_nothing(self, name: str) -> OneOf:
+        return self.set(name) if name in self._lexicon.sets else OneOf(frozenset())
 
     def set(self, name: str, line: str = "") -> OneOf:
         if name not in self._sets:
@@ -389,6 +420,7 @@ class PhraseBook:
                     words |= only.words
                 else:
                     phrases.append(sequence)
+        self.vocabulary |= words
         return OneOf(frozenset(words), tuple(phrases))
 
 
@@ -402,10 +434,6 @@ def inflected(word: str, lexicon: SafetyLexicon) -> frozenset[str]:
     elif word[-1:].isalpha() and word[-1:] not in "aeiouwx":
         stems.add(word + word[-1])
     return frozenset({word} | {stem + ending for stem in stems for ending in lexicon.endings})
-
-
-def vocabulary(phrases: Iterable[Phrase]) -> set[str]:
-    return {word for phrase in phrases for word in phrase.vocabulary()}
 
 
 def rarest_demand(phrase: Phrase, commonness: Mapping[str, int]) -> frozenset[str]:

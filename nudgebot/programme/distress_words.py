@@ -35,7 +35,7 @@ def fold(text: str) -> str:
     """Lower case without accents, odd widths, invisible characters or curly apostrophes."""
     text = text[:MAX_CHARS]
     if text.isascii():
-        return text.lower()
+        return text.lower().replace("`", "'")
     folded = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).casefold()
     return "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Cf"))[:MAX_CHARS]
 
@@ -56,6 +56,7 @@ class Words:
         self._known: set[str] = set(self._spellings)
         for meant in self._spellings.values():
             self._known.update(meant)
+        self._rule_words: dict[str, tuple[str, ...]] = {}
         self._repairs: dict[str, str] = {}
         self._joined = {phrase.replace(" ", ""): self.of_rule(phrase) for phrase in map(fold, lexicon.joined)}
 
@@ -71,11 +72,12 @@ class Words:
 
     def of_rule(self, phrase: str) -> tuple[str, ...]:
         """The words of a phrase in a rule: folded and spelt like a message, but never repaired."""
-        found: list[str] = []
-        for match in _TOKEN.finditer(fold(phrase)):
-            found.extend(self._spelt(match.group()))
+        if phrase in self._rule_words:
+            return self._rule_words[phrase]
+        found = [word for match in _TOKEN.finditer(fold(phrase)) for word in self._spelt(match.group())]
         kept = tuple(word for word in found if word not in self._fillers)
-        return kept or tuple(found)
+        self._rule_words[phrase] = kept or tuple(found)
+        return self._rule_words[phrase]
 
     def of_message(self, text: str) -> list[str]:
         """The words of a message in order, BREAK between sentences."""

@@ -25,7 +25,7 @@ from nudgebot.programme.catalogue import (
     reach,
 )
 from nudgebot.programme.planning import on_duty
-from nudgebot.programme.support import country_of, lines_for
+from nudgebot.programme.support import country_of, is_open, lines_for
 
 
 class Kind(StrEnum):
@@ -293,7 +293,9 @@ def _reply(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     values = {
         name: in_words(catalogue, promised.language, value) for name, value in (params.get("values") or {}).items()
     }
-    text = marked(catalogue.phrase(promised.content_id, promised.language, **values))
+    # Markup is read before the values come in: some of them are names that people gave themselves.
+    pieces = marked(catalogue.phrase(promised.content_id, promised.language))
+    text = tuple(replace(piece, text=fill(piece.text, values)) for piece in pieces)
     if said := params.get("said"):  # a person's own words: never markup
         text = (*text, Piece(f"\n\n{said}"))
     rows = tuple(tuple(Choice.of_json(choice) for choice in row) for row in params.get("rows") or ())
@@ -309,9 +311,10 @@ def _reply(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
 
 def _safety_line(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     """A phrase of the safety path; its {emergency} and lines are the country's."""
-    message = _reply(catalogue, promised, now)
-    values = support_values(catalogue, country_of(catalogue, promised.params.get("country")), promised.language, now)
-    return replace(message, text=tuple(replace(piece, text=fill(piece.text, values)) for piece in message.text))
+    language = promised.language
+    values = support_values(catalogue, country_of(catalogue, promised.params.get("country")), language, now)
+    words = fill(catalogue.phrase(promised.content_id, language), values)
+    return replace(_reply(catalogue, promised, now), text=marked(with_note(catalogue, words, language)))
 
 
 def _card(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
@@ -391,12 +394,16 @@ _PLACEHOLDERS: Mapping[str, tuple[LineKind, ...]] = {
 
 
 def support_values(catalogue: Catalogue, country: Country, language: str, now: datetime) -> dict[str, str]:
-    """What stands for {emergency}, {crisis_line} … in this country.  A kind without a line names the directory."""
+    """What stands for {emergency}, {crisis_line} … in this country.
+
+    One line is named, so rather the next kind's than one that is closed now; without any, the directory.
+    """
     directory = catalogue.phrase("support.directory", language, directory=country.directory)
     values = {"directory": directory}
     for name, kinds in _PLACEHOLDERS.items():
         lines = lines_for(country, kinds, now)
-        values[name] = line_in_words(catalogue, lines[0], language) if lines else directory
+        answering = [line for line in lines if is_open(line, now) is not False] or lines
+        values[name] = line_in_words(catalogue, answering[0], language) if lines else directory
     unknown = country.code == ANYWHERE or not country.emergency
     or_word = catalogue.phrase("support.or", language)
     values["emergency"] = (
@@ -433,7 +440,8 @@ def line_in_words(catalogue: Catalogue, line: SupportLine, language: str) -> str
 
 def with_note(catalogue: Catalogue, words: str, language: str) -> str:
     """The star explained, once, at the end of a message that carries one."""
-    return f"{words}\n{UNCALLED} {catalogue.phrase('support.awaiting', language)}" if UNCALLED in words else words
+    starred = UNCALLED in words.replace("**", "")  # which is bold, and no star
+    return f"{words}\n{UNCALLED} {catalogue.phrase('support.awaiting', language)}" if starred else words
 
 
 _FIELD = re.compile(r"\{(\w+)\}")

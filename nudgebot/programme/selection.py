@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import ceil
 from typing import Literal
 
 from nudgebot.programme.age import age_days, programme_age
@@ -22,6 +23,9 @@ COMES_BACK_IN_BAND_AFTER = {EARLY_BAND: timedelta(days=14)}
 
 COMES_BACK_IN_LONG_BAND_AFTER = timedelta(weeks=78)
 """Eight to ten is a band of three years: the library's one documented exception to "never twice inside a band"."""
+
+_DAYS_OF_THE_OTHERS = ("rhythm", "play")
+"""The themes of the two days a week that older children have beside one under a year."""
 
 Why = Literal["theme", "evergreen", "other_theme", "any_evergreen", "again", "nothing_fits"]
 
@@ -90,21 +94,23 @@ def spare_tip(
 ) -> Tip | None:
     """A tip for somebody who asks for another one, or None if the promise of the coming days needs all there are.
 
-    `weeks_left` is how long the child stays in the band.  Only the band's own tips are given away: evergreens also
-    belong to the bands that follow.
+    `weeks_left` is how long the child stays in the band, today counted.  The band's own tips must be enough for all of
+    it, by those that fit until its end.  Evergreens are not counted: they belong to the bands that follow as well, and
+    would be missing there.
     """
     own = _fresh(_own_band(catalogue, stage), stage, today, seen, gentle_only=False)
-    evergreen = _fresh(_evergreen(catalogue, stage), stage, today, seen, gentle_only=False)
-    if len(own) + len(evergreen) <= weeks_left * pace.per_week or not own:
+    lasting = [tip for tip in own if stage.band and tip.to_day >= stage.band.to_day]
+    if len(lasting) <= ceil(weeks_left * pace.per_week):
         return None
     return _soonest(_largest_stock(own), seen)
 
 
 def weeks_left(stage: Stage) -> float:
-    """Weeks until the child leaves the band, today not counted; 2 in the early-baby band, whose stay nobody knows."""
+    """Weeks until the child leaves the band, today counted because its own tip may still be to come; 2 in the early-baby
+    band, whose stay nobody knows."""
     if stage.band is None:
         return 0.0
-    return 2.0 if stage.band.id == EARLY_BAND else max(0, stage.band.to_day - stage.age) / 7
+    return 2.0 if stage.band.id == EARLY_BAND else (stage.band.to_day - stage.age + 1) / 7
 
 
 def child_of_the_day(ages: Sequence[int], theme: str, nudges_so_far: int) -> int:
@@ -117,8 +123,10 @@ def child_of_the_day(ages: Sequence[int], theme: str, nudges_so_far: int) -> int
         return 0
     if ages[0] >= 365:
         return nudges_so_far % len(ages)
-    others = len(ages) - 1
-    return 1 + nudges_so_far // 7 * 2 % others if theme in ("rhythm", "play") else 0
+    if theme not in _DAYS_OF_THE_OTHERS:
+        return 0
+    turn = nudges_so_far // 7 * len(_DAYS_OF_THE_OTHERS) + _DAYS_OF_THE_OTHERS.index(theme)
+    return 1 + turn % (len(ages) - 1)
 
 
 def _own_band(catalogue: Catalogue, stage: Stage) -> Iterable[Tip]:

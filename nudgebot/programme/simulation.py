@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from nudgebot.programme.age import age_days
 from nudgebot.programme.catalogue import Catalogue, Pace
 from nudgebot.programme.checkins import Asked, due_check_in
 from nudgebot.programme.enrolment import OLDEST_DAYS
@@ -42,29 +43,33 @@ class Received:
 
 def simulate(catalogue: Catalogue, persona: Persona, start: date, days: int) -> Iterator[Received]:
     """Everything from the day of joining; the first message is the one at joining.  Nobody answers the check-ins."""
-    end = start + timedelta(days=days)
-    due = nudge_on(start, persona.at, persona.tz) or at_local(start, persona.at, persona.tz)
+    week_start = catalogue.settings.week_start
     seen: dict[str, date] = {}
     history: list[Asked] = []
     nudges = 0
-    while (today := local_date(due, persona.tz)) < end:
+    for due in _moments(persona, start, start + timedelta(days=days), week_start):
+        today = local_date(due, persona.tz)
         born = persona.born <= today
-        stage = stage_on(catalogue, persona.born, today, born=born, weeks_early=persona.weeks_early)
-        if (today - persona.born).days > OLDEST_DAYS:
+        age = age_days(persona.born, today)
+        if age > OLDEST_DAYS:
             return
-        theme = theme_today(today, persona.pace, catalogue.settings.week_start, nudges)
+        stage = stage_on(catalogue, persona.born, today, born=born, weeks_early=persona.weeks_early)
+        if stage.band is None:  # the programme has not begun; joining counts all the same
+            nudges = nudges or 1
+            continue
+        theme = theme_today(today, persona.pace, week_start, nudges)
         choice = choose_tip(catalogue, stage, theme=theme, today=today, seen=seen)
         check_in = None
         if nudges:  # the message at joining asks nothing
             check_in = due_check_in(
                 list(catalogue.check_ins.values()),
                 today=today,
-                age_days=stage.age if born else -1,
+                age_days=age if born else -1,
                 joined_on=start,
                 history=history,
                 per_week=None,
                 pace=persona.pace,
-                week_start=catalogue.settings.week_start,
+                week_start=week_start,
             )
         if choice.tip:
             seen[choice.tip.id] = today
@@ -89,11 +94,11 @@ def simulate(catalogue: Catalogue, persona: Persona, start: date, days: int) -> 
             text=string_of(render(catalogue, promised, due).text),
         )
         nudges += 1
-        due = next_nudge_at(
-            now=due,
-            tz=persona.tz,
-            at=persona.at,
-            pace=persona.pace,
-            week_start=catalogue.settings.week_start,
-            last=due,
-        )
+
+
+def _moments(persona: Persona, start: date, end: date, week_start: int) -> Iterator[datetime]:
+    """When messages are due: the chosen hour of the first day, which joining stands for, and then as the pace says."""
+    due = nudge_on(start, persona.at, persona.tz) or at_local(start, persona.at, persona.tz)
+    while local_date(due, persona.tz) < end:
+        yield due
+        due = next_nudge_at(now=due, tz=persona.tz, at=persona.at, pace=persona.pace, week_start=week_start, last=due)

@@ -16,7 +16,9 @@ CALLED_GOOD_FOR = timedelta(days=180)
 """How long a call by a person vouches for a number."""
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_HOURS = re.compile(r"^(?:(\w{3})(?:-(\w{3}))?\s+)?(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?$")
+_DAY = f"({'|'.join(_DAYS)})"
+_TIME = r"([01]?\d|2[0-4])(?::([0-5]\d))?"
+_HOURS = re.compile(rf"(?:{_DAY}(?:-{_DAY})?\s+)?{_TIME}-{_TIME}")
 
 
 def country_of(catalogue: Catalogue, code: str | None) -> Country:
@@ -35,11 +37,11 @@ def is_open(line: SupportLine, now: datetime) -> bool | None:
     """Does somebody answer now?  None when the hours are not known."""
     if line.hours.startswith("24"):
         return True
-    spans = [_HOURS.match(part.strip()) for part in line.hours.split(",")] if line.hours and line.tz else []
-    if not spans or not all(spans):
+    spans = _spans(line.hours) if line.tz else None
+    if spans is None:
         return None
     there = now.astimezone(zone(line.tz))
-    return any(_covers(span, there) for span in spans if span)
+    return any(_covers(span, there) for span in spans)
 
 
 def lines_for(country: Country, kinds: Sequence[LineKind], now: datetime) -> list[SupportLine]:
@@ -48,14 +50,30 @@ def lines_for(country: Country, kinds: Sequence[LineKind], now: datetime) -> lis
     return sorted(shown, key=lambda line: (kinds.index(line.kind), is_open(line, now) is False))
 
 
-def _covers(span: re.Match[str], there: datetime) -> bool:
-    first, last, hour, minute, to_hour, to_minute = span.groups()
-    if first:
-        start = _DAYS.index(first.lower())
-        end = _DAYS.index((last or first).lower())
-        if there.weekday() not in {(start + step) % 7 for step in range((end - start) % 7 + 1)}:
-            return False
-    begins = time(int(hour), int(minute or 0))
-    ends = time(int(to_hour) % 24, int(to_minute or 0))
-    wall = there.time()
-    return begins <= wall < ends if begins < ends else wall >= begins or wall < ends
+_Span = tuple[frozenset[int], time, time]
+"""Weekdays (0 = Monday) on which it begins, when, and until when; one that does not end later ends the next day."""
+
+
+def _spans(hours: str) -> list[_Span] | None:
+    """None for hours that cannot be read.  A span that names no day goes on from the one before, else it is every day."""
+    spans: list[_Span] = []
+    days = frozenset(range(7))
+    for part in hours.split(","):
+        found = _HOURS.fullmatch(part.strip().lower())
+        if not found:
+            return None
+        first, last, hour, minute, to_hour, to_minute = found.groups()
+        if first:
+            start, end = _DAYS.index(first), _DAYS.index(last or first)
+            days = frozenset((start + step) % 7 for step in range((end - start) % 7 + 1))
+        begins = time(int(hour) % 24, int(minute or 0))
+        spans.append((days, begins, time(int(to_hour) % 24, int(to_minute or 0))))
+    return spans
+
+
+def _covers(span: _Span, there: datetime) -> bool:
+    days, begins, ends = span
+    today, yesterday, wall = there.weekday(), (there.weekday() - 1) % 7, there.time()
+    if begins < ends:
+        return today in days and begins <= wall < ends
+    return (today in days and wall >= begins) or (yesterday in days and wall < ends)

@@ -18,6 +18,8 @@ from nudgebot.storage.people import Parent
 CHANGEABLE_FOR = timedelta(hours=24)
 TIP_CHOICES = ("did_it", "not_today", "not_for_us")
 SKIP = "skip"
+LARGEST_NUMBER = 2**63 - 1
+"""A forged number that the database's integers cannot hold would be an error there."""
 
 NOTHING = AfterTap()
 """For a tap that means nothing: somebody else's, a forged or an outdated one."""
@@ -25,7 +27,7 @@ NOTHING = AfterTap()
 
 async def own_delivery(turn: Turn, tapper: Address, number: str) -> tuple[Delivery, Parent] | None:
     """The tapped message, if it was sent to the one who taps.  What a button carries gives no right by itself."""
-    if not number.isdigit() or len(number) > 19:
+    if not number.isdecimal() or int(number) > LARGEST_NUMBER:
         return None
     sent = await deliveries.delivery(turn.session, int(number))
     if sent is None or (sent.channel, sent.identifier) != (tapper.channel, tapper.identifier):

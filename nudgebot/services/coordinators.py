@@ -17,7 +17,8 @@ INVITATION_LIVES = timedelta(hours=24)
 PREFIX = "staff-"
 """Marks a /start payload as an invitation; cohort codes cannot begin so."""
 
-ROLES = ("lead", "coordinator", "author")
+TAKE_CASES = ("lead", "coordinator")
+ROLES = (*TAKE_CASES, "author")
 
 
 async def invite(turn: Turn, role: str, invited_by: int | None = None) -> str:

@@ -52,7 +52,6 @@ async def pause_until_date(turn: Turn, parent: Parent, text: str) -> None:
     if day is None or day <= today or (day - today).days > 366:
         await reply(turn, Recipient.parent(parent), "pause.date_unclear")
         return
-    parent.enrolment.awaiting = None
     await _pause_until(turn, parent, day)
 
 
@@ -60,6 +59,7 @@ async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
     enrolment = parent.enrolment
     enrolment.state = states.move(states.State(enrolment.state), states.State.PAUSED)
     enrolment.state_since = turn.now
+    enrolment.awaiting = None
     enrolment.paused_until = day
     enrolment.next_nudge_at = None
     await deliveries.skip_planned(turn.session, enrolment.id, UNSENT, "paused")
@@ -73,13 +73,13 @@ async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
 async def resume(turn: Turn, parent: Parent) -> None:
     """Back from a pause; nothing is made up for."""
     if parent.enrolment.state == states.State.ACTIVE:
-        await reply(turn, Recipient.parent(parent), "resume.already", values={"hour": parent.enrolment.nudge_time})
+        await nudges.say_when_next(turn, parent, "resume.already")
         return
     if parent.enrolment.state != states.State.PAUSED:
         await reply(turn, Recipient.parent(parent), "resume.start_first")
         return
     nudges.activate(turn, parent)
-    await reply(turn, Recipient.parent(parent), "resume.done", values={"hour": parent.enrolment.nudge_time})
+    await nudges.say_when_next(turn, parent, "resume.done")
 
 
 async def leave(turn: Turn, parent: Parent) -> None:

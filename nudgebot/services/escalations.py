@@ -6,11 +6,11 @@ that either all of it stands or the message is taken in again.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nudgebot.channels.base import Address
 from nudgebot.programme import escalation as rules
-from nudgebot.programme.catalogue import SEVERITIES, SafetyCategory, Severity
+from nudgebot.programme.catalogue import ANYWHERE, SEVERITIES, SafetyCategory, Severity
 from nudgebot.programme.distress import Finding
 from nudgebot.programme.messages import Choice, Kind, phrase_value, rows_as_json
 from nudgebot.runtime import Runtime, Turn
@@ -22,6 +22,7 @@ from nudgebot.storage.people import Parent
 from nudgebot.telemetry import DISTRESS, log
 
 LOSS = "loss_bereavement"
+VIOLENCE = "domestic_violence"
 DELETABLE_FOR = timedelta(hours=48)
 UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
 
@@ -92,8 +93,9 @@ async def apply_to_tips(turn: Turn, parent: Parent, finding: Finding) -> None:
     hours = [turn.catalogue.safety.categories[one].effect_hours for one in finding.categories]
     until = None if None in hours else turn.now + timedelta(hours=max((hour or 0 for hour in hours), default=0))
     if "stop" in effects or "pause" in effects:
-        for child in growing:
-            child.held_until, child.held_until_resumed = until, until is None
+        for child in growing:  # a later, lighter finding shortens no hold
+            child.held_until_resumed = child.held_until_resumed or until is None
+            child.held_until = max(child.held_until or turn.now, until) if until else child.held_until
     elif "soften" in effects:
         for child in growing:
             child.softened_until = until
@@ -102,31 +104,36 @@ async def apply_to_tips(turn: Turn, parent: Parent, finding: Finding) -> None:
 
 
 async def _open_or_join(
-    turn: Turn, address: Address, parent: Parent, finding: Finding, text: str
+    turn: Turn, address: Address, parent: Parent | None, finding: Finding, text: str
 ) -> tuple[Escalation, bool]:
-    """The case, and whether this message joined one that stood; a graver message alerts again."""
+    """The case, and whether this message only adds to one that stood.
+
+    A graver message alerts again.  One of another kind does not, but is answered in full: who has told of a loss must
+    not read that it was "added".
+    """
     assert finding.category is not None
     assert finding.severity is not None
     standing = await escalations.joinable(
         turn.session, address.channel, address.identifier, turn.now, rules.JOIN_WITHIN
     )
     if standing is not None:
+        answered_before = finding.category in standing.categories
         standing.last_heard_at = turn.now
         standing.text = f"{standing.text or ''}\n{text}".strip()
         standing.categories = sorted({*standing.categories, *finding.categories})
         standing.rules = sorted({*standing.rules, *finding.rules})
         if not rules.graver(finding.severity, standing.severity):  # type: ignore[arg-type]
             await turn.session.flush()
-            return standing, True
+            return standing, answered_before
         standing.severity, standing.category = finding.severity, finding.category
         standing.state, standing.wave = rules.State.OPEN, 1
         standing.next_wave_at = rules.next_wave_at(finding.severity, turn.now, 1)
         await turn.session.flush()
-        await tell(turn, standing, 0, again=True)
+        await tell(turn, standing, 0, phrase="alert.graver")
         return standing, False
     case = await escalations.open_case(
         turn.session,
-        enrolment_id=parent.enrolment.id,
+        enrolment_id=parent.enrolment.id if parent else None,
         channel=address.channel,
         identifier=address.identifier,
         category=finding.category,
@@ -143,15 +150,17 @@ async def _open_or_join(
     return case, False
 
 
-async def open_on_request(turn: Turn, parent: Parent, category: str, severity: Severity) -> Escalation:
-    """A parent asked for a person: a case without any text."""
+async def open_on_request(
+    turn: Turn, address: Address, parent: Parent | None, category: str, severity: Severity
+) -> None:
+    """Somebody asked for a person: a case without any text, or a word to whoever has theirs."""
     finding = Finding(category, severity, (category,), ())
-    address = Address(parent.carer.channel, parent.carer.identifier)
-    case, _ = await _open_or_join(turn, address, parent, finding, "")
-    return case
+    case, joined = await _open_or_join(turn, address, parent, finding, "")
+    if joined:
+        await _note(turn, case, "parent_wants_to_talk", alert="alert.wants_to_talk")
 
 
-async def tell(turn: Turn, case: Escalation, wave: int, *, again: bool = False) -> int:
+async def tell(turn: Turn, case: Escalation, wave: int, *, phrase: str | None = None) -> int:
     """Alerts the audience of one rung, never with the message's text; how many were told."""
     step = rules.rung(case.severity, wave)
     audience = await people.coordinators(turn.session, on_duty=step.tell == "on_duty", leads=step.tell == "leads")
@@ -159,7 +168,7 @@ async def tell(turn: Turn, case: Escalation, wave: int, *, again: bool = False) 
         await reply(
             turn,
             Recipient.coordinator(coordinator),
-            "alert.again" if wave or again else "alert.new",
+            phrase or ("alert.again" if wave else "alert.new"),
             kind=Kind.ALERT,
             values=case_values(case) | {"wave": wave},
             rows=case_rows(case),
@@ -197,19 +206,29 @@ async def climb(runtime: Runtime) -> dict[str, int]:
                 case.next_wave_at = None
                 continue
             await tell(turn, case, wave)
-            if rules.rung(case.severity, wave).tell_parent and case.category != "domestic_violence":
+            if rules.rung(case.severity, wave).tell_parent:
                 await _own_up(turn, case)
             case.wave = wave + 1
-            case.next_wave_at = rules.next_wave_at(case.severity, case.opened_at, case.wave)
+            case.next_wave_at = _next_rung(case, turn.now)
             climbed += 1
         await turn.session.flush()
     return {"climbed": climbed} if climbed else {}
 
 
+def _next_rung(case: Escalation, now: datetime) -> datetime | None:
+    """As far after this step as the ladder says: counted from now, because a case that became graver began anew, and
+    after an outage the missed steps must not come all at once."""
+    this, following = (rules.next_wave_at(case.severity, case.opened_at, wave) for wave in (case.wave - 1, case.wave))
+    return now + (following - this) if this and following else None
+
+
 async def _own_up(turn: Turn, case: Escalation) -> None:
-    """Tells the parent that nobody has read it yet, with the numbers again.  Never where violence is involved."""
+    """Tells the parent that nobody has read it yet, with the numbers again.
+
+    Never where violence is involved, nor where the parent said that writing is not safe.
+    """
     parent = await people.parent_at(turn.session, case.channel, case.identifier)
-    if parent is None or "domestic_violence" in case.categories:
+    if parent is None or VIOLENCE in case.categories or parent.enrolment.safe_to_contact is False:
         return
     params = {
         "country": parent.family.country,
@@ -222,17 +241,31 @@ async def _own_up(turn: Turn, case: Escalation) -> None:
 # --- what a parent taps under a safety reply --------------------------------------------------------------------
 
 
+async def asks_for_a_person(
+    turn: Turn, to: Recipient, parent: Parent | None, act: str, args: tuple[str, ...]
+) -> str | None:
+    """The buttons that work for everybody, with a place in the programme or without; the phrase of the toast, or None.
+
+    Nobody is told of somebody who has not consented unless they tap so: this is that tap.
+    """
+    match act, args:
+        case "ok", _:
+            return "safety.toast.ok"
+        case "not_ok", _:
+            await open_on_request(turn, to.address, parent, "low_mood_overwhelm", "support")
+            country = parent.family.country if parent else None
+            await promise(turn, to, Kind.SUPPORT, country or ANYWHERE, {"country": country})
+            return "safety.toast.talk"
+        case "tell", (category, severity) if category in turn.catalogue.safety.categories and severity in SEVERITIES:
+            await open_on_request(turn, to.address, parent, category, severity)  # type: ignore[arg-type]
+            return "safety.toast.talk"
+        case _:
+            return None
+
+
 async def parent_taps(turn: Turn, parent: Parent, act: str, args: tuple[str, ...]) -> str | None:
     """The phrase of the toast, or None when the tap meant nothing.  "I didn't mean it" never closes a case."""
     to = Recipient.parent(parent)
-    if act == "ok":
-        return "safety.toast.ok"
-    if act == "not_ok":
-        await open_on_request(turn, parent, "low_mood_overwhelm", "support")
-        await promise(turn, to, Kind.SUPPORT, parent.family.country or "ZZ", {"country": parent.family.country})
-        return "safety.toast.talk"
-    if act == "tell":
-        return await _tell_without_consent(turn, parent, args)
     case = await _own_case(turn, parent, args[0] if args else "")
     if case is None:
         return None
@@ -245,8 +278,15 @@ async def parent_taps(turn: Turn, parent: Parent, act: str, args: tuple[str, ...
             await _note(turn, case, "parent_says_misread", alert="alert.misread")
         case "yes_safe":
             parent.enrolment.safe_to_contact = True
-            params = {"severity": case.severity, "country": parent.family.country, "told": True, "after_yes": True}
-            await promise(turn, to, Kind.SAFETY, case.category, params, once=f"after_yes:{case.id}")
+            severity = severity_for(turn.catalogue.safety.categories[VIOLENCE], case.severity)  # type: ignore[arg-type]
+            params = {
+                "severity": severity,
+                "country": parent.family.country,
+                "told": True,
+                "after_yes": True,
+                "rows": rows_as_json([(Choice("safety.hide", "safe", ("hide",)),)]),
+            }
+            await promise(turn, to, Kind.SAFETY, VIOLENCE, params, once=f"after_yes:{case.id}")
         case "not_now":
             parent.enrolment.safe_to_contact = False
             await _note(turn, case, "not_safe_to_write", alert="alert.not_safe")
@@ -259,18 +299,15 @@ async def parent_taps(turn: Turn, parent: Parent, act: str, args: tuple[str, ...
 
 
 async def _own_case(turn: Turn, parent: Parent, number: str) -> Escalation | None:
-    case = await escalations.by_number(turn.session, int(number)) if number.isdigit() and len(number) < 10 else None
+    case = await _case(turn, number)
     if case is None or case.enrolment_id != parent.enrolment.id:
         return None
     return case
 
 
-async def _tell_without_consent(turn: Turn, parent: Parent, args: tuple[str, ...]) -> str | None:
-    """Before consent nobody is told unless the parent taps so: this is that tap."""
-    if len(args) != 2 or args[0] not in turn.catalogue.safety.categories or args[1] not in rules.LADDER:
-        return None
-    await open_on_request(turn, parent, args[0], args[1])  # type: ignore[arg-type]
-    return "safety.toast.talk"
+async def _case(turn: Turn, number: str) -> Escalation | None:
+    """The case of a number that a button carried; it may be forged."""
+    return await escalations.by_number(turn.session, int(number)) if number.isdecimal() and len(number) < 10 else None
 
 
 async def _note(turn: Turn, case: Escalation, action: str, alert: str | None = None) -> None:
@@ -315,7 +352,7 @@ async def undo_loss(turn: Turn, parent: Parent) -> None:
 
 async def coordinator_taps(turn: Turn, coordinator: Coordinator, number: str, act: str, detail: str = "") -> str | None:
     """The phrase of the toast; None for what does not exist.  The caller has checked who taps."""
-    case = await escalations.by_number(turn.session, int(number)) if number.isdigit() and len(number) < 10 else None
+    case = await _case(turn, number)
     if case is None:
         return None
     to = Recipient.coordinator(coordinator)
@@ -353,6 +390,9 @@ async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator) ->
         next_wave_at=None,
     )
     to = Recipient.coordinator(coordinator)
+    await turn.session.refresh(case)  # the one that counts, also for a tap of the same moment
+    if case.state == rules.State.CLOSED:
+        return "case.toast.closed_already"
     if not won:
         owner = next(
             (one for one in await people.all_coordinators(turn.session) if one.id == case.acknowledged_by), None
@@ -392,6 +432,7 @@ async def close(turn: Turn, case: Escalation, coordinator: Coordinator | None, o
         outcome=outcome,
         next_wave_at=None,
     )
+    await turn.session.refresh(case)
     if not won:
         return "case.toast.closed_already"
     who = f"coordinator:{coordinator.id}"[:32] if coordinator else "shell"

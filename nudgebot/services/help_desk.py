@@ -47,11 +47,11 @@ async def show_card(
 
 
 async def show_tip(turn: Turn, parent: Parent) -> None:
-    """/tip: another one if the stock can spare it, else today's again, else when the next one comes."""
+    """/tip: another one if the stock can spare it, else today's again, else when the next one comes; after a loss, none."""
     if await nudges.another(turn, parent, "asked"):
         return
     again = await nudges.todays_tip_again(turn, parent)
-    if again is not None:
+    if again is not None and not nudges.resting(parent, turn.now):
         await promise(
             turn,
             Recipient.parent(parent),
@@ -61,7 +61,7 @@ async def show_tip(turn: Turn, parent: Parent) -> None:
             version=again.content_version,
         )
         return
-    await reply(turn, Recipient.parent(parent), "tip.none_now", values={"hour": parent.enrolment.nudge_time})
+    await nudges.say_when_next(turn, parent, "tip.none_now")
 
 
 async def ask_about_loss(turn: Turn, parent: Parent) -> None:

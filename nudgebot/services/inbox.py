@@ -30,6 +30,10 @@ class Heard:
 async def hear(turn: Turn, heard: Heard) -> Finding:
     """The first look, in the transaction that stores the message: screen, answer, open the case.  Commands are words too."""
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
+    if parent is not None:
+        await enrolments.sign_of_life(turn, parent)
+    if any(is_word(turn.catalogue, words, heard.text) for words in ("words.help", "words.stop")):
+        return Finding(None, None, (), ())  # the key under the text field opens the menu, never a case
     finding = turn.runtime.screen.screen(heard.text, _language(turn.catalogue, heard, parent), _child_age(turn, parent))
     if finding.severity is not None:
         language = _language(turn.catalogue, heard, parent)
@@ -52,8 +56,6 @@ async def receive(turn: Turn, heard: Heard) -> None:
     """The second look, when no distress was found and it was no command: what does the person want?"""
     text = heard.text.strip()
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
-    if parent is not None:
-        await enrolments.sign_of_life(turn, parent)
     if is_word(turn.catalogue, "words.help", text):
         await help_desk.show_help(turn, heard.address, heard.language_hint, parent)
     elif parent is None:

@@ -106,7 +106,10 @@ async def promise_nudge(
     *,
     joining: bool = False,
 ) -> str:
-    """Queues the day's message: `tip`, `quiet` (a hello), or why there is none: `held`, `completed`, `again`."""
+    """Queues the day's message: `tip`, `quiet` (a hello), or why there is none: `held`, `waiting`, `completed`, `again`.
+
+    `waiting`: the programme begins twelve weeks before the due date, and until then nothing is said.
+    """
     enrolment, settings = parent.enrolment, turn.catalogue.settings
     growing = [child for child in parent.growing if not _grown(child, today)]
     if not growing:
@@ -114,22 +117,22 @@ async def promise_nudge(
     children = [child for child in growing if not held(child, turn.now)]
     if not children:
         return "held"
+    children = [child for child in children if stage_of(turn, child, today).band]
+    if not children:
+        return "waiting"
     pace = Pace(enrolment.pace)
     theme = theme_today(today, pace, settings.week_start, enrolment.nudges)
     ages = [stage_of(turn, child, today).age for child in children]
     child = children[child_of_the_day(ages, theme, enrolment.nudges)]
     stage = stage_of(turn, child, today)
-    soft = child.softened_until is not None and child.softened_until > turn.now
+    soft = softened(child, turn.now)
     choice = choose_tip(turn.catalogue, stage, theme=theme, today=today, seen=seen, gentle_only=soft)
     check_in = None if joining or soft else await check_in_today(turn, parent, child, today)
     params: dict[str, object] = {"why": choice.why}
     version = ""
     if choice.tip:
         version = choice.tip.version
-        if len(growing) > 1 and child.name:
-            params["child"] = child.name
-        if child.multiples > 1:
-            params["multiples"] = True
+        params |= addressed(child, growing)
         if spare(turn, parent, child, today, {**seen, choice.tip.id: today}):
             params["spare"] = True
     if check_in:
@@ -164,6 +167,34 @@ def stage_of(turn: Turn, child: Child, today: date) -> Stage:
 def held(child: Child, now: datetime) -> bool:
     """Is nothing sent about this child for now?"""
     return child.held_until_resumed or (child.held_until is not None and child.held_until > now)
+
+
+def softened(child: Child, now: datetime) -> bool:
+    """Are only gentle tips sent for now?"""
+    return child.softened_until is not None and child.softened_until > now
+
+
+def resting(parent: Parent, now: datetime) -> bool:
+    """Is nothing sent about any child: after a loss, or while a hold lasts?"""
+    return bool(parent.children) and all(child.stopped_at or held(child, now) for child in parent.children)
+
+
+async def say_when_next(turn: Turn, parent: Parent, phrase: str) -> None:
+    """A phrase that names the hour of the next tip; while the tips rest there is none to name."""
+    if resting(parent, turn.now):
+        await reply(turn, Recipient.parent(parent), "tip.resting")
+    else:
+        await reply(turn, Recipient.parent(parent), phrase, values={"hour": parent.enrolment.nudge_time})
+
+
+def addressed(child: Child, growing: list[Child]) -> dict[str, object]:
+    """What a tip's text has to know of the child: the name where there are several, and whether it is twins."""
+    known: dict[str, object] = {}
+    if len(growing) > 1 and child.name:
+        known["child"] = child.name
+    if child.multiples > 1:
+        known["multiples"] = True
+    return known
 
 
 def _grown(child: Child, today: date) -> bool:
@@ -222,7 +253,9 @@ async def asked_history(turn: Turn, parent: Parent) -> list[Asked]:
 
 
 def spare(turn: Turn, parent: Parent, child: Child, today: date, seen: Mapping[str, date]) -> Tip | None:
-    """A tip that may be given away today without breaking the promise of the coming days."""
+    """A tip that may be given away today without breaking the promise of the coming days; none in soft days."""
+    if softened(child, turn.now):
+        return None
     stage = stage_of(turn, child, today)
     return spare_tip(
         turn.catalogue, stage, pace=Pace(parent.enrolment.pace), today=today, seen=seen, weeks_left=weeks_left(stage)
@@ -235,25 +268,27 @@ async def another(turn: Turn, parent: Parent, once_from: str) -> bool:
     if enrolment.tz is None or enrolment.state not in (states.State.ACTIVE, states.State.PAUSED):
         return False
     today = local_date(turn.now, enrolment.tz)
-    children = [child for child in parent.growing if not _grown(child, today) and not held(child, turn.now)]
+    growing = [child for child in parent.growing if not _grown(child, today)]
+    children = [child for child in growing if not held(child, turn.now)]
     if not children or await people.asked_for_on(turn.session, enrolment.id, today):
         return False
     seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
-    tip = next((tip for child in children if (tip := spare(turn, parent, child, today, seen))), None)
-    if tip is None:
+    found = next(((tip, child) for child in children if (tip := spare(turn, parent, child, today, seen))), None)
+    if found is None:
         return False
+    tip, child = found
     promised = await promise(
         turn,
         Recipient.parent(parent),
         Kind.NUDGE,
         tip.id,
-        {"why": once_from},
+        {"why": once_from, **addressed(child, growing)},
         once=f"another:{enrolment.id}:{today.isoformat()}",
         version=tip.version,
         expires_at=turn.now + timedelta(hours=1),
         local_date=today,
     )
-    await people.remember_seen(turn.session, enrolment.id, tip.id, today, None, tip.version, asked_for=True)
+    await people.remember_seen(turn.session, enrolment.id, tip.id, today, child.id, tip.version, asked_for=True)
     return promised is not None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from nudgebot.channels.base import Address
 from nudgebot.programme import enrolment as states
-from nudgebot.programme.messages import country_value, date_value, phrase_value
+from nudgebot.programme import places
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
-from nudgebot.services import nudges, questions
+from nudgebot.services import enrolments, nudges, questions, settings_menu
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.people import Parent
@@ -32,20 +32,16 @@ async def start(turn: Turn, address: Address, language_hint: str | None, payload
         )
         await reply(turn, Recipient.parent(parent), "onboarding.hello")
         if parent.family.country:
-            from nudgebot.programme import places
-
-            questions.set_zone(parent, places.only_zone(parent.family.country))
+            questions.set_country(parent, parent.family.country)
     match states.State(parent.enrolment.state):
         case states.State.JOINING:
             await go_on(turn, parent)
         case states.State.LEFT | states.State.COMPLETED:
             await come_back(turn, parent)
         case states.State.PAUSED:
-            from nudgebot.services import enrolments
-
             await enrolments.resume(turn, parent)
         case states.State.ACTIVE:
-            await reply(turn, Recipient.parent(parent), "start.already")
+            await nudges.say_when_next(turn, parent, "start.already")
     return parent
 
 
@@ -66,12 +62,10 @@ async def answered(turn: Turn, parent: Parent) -> None:
         await (join if question == "confirm" else go_on)(turn, parent)
         return
     parent.enrolment.awaiting = None
-    if parent.family.country and parent.enrolment.tz is None:
-        await questions.ask(turn, parent, "zone")  # the country changed to one with several zones
+    if question == "country" and places.only_zone(str(parent.family.country)) is None:
+        await questions.ask(turn, parent, "zone")
         return
     nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at, moved=question in ("zone", "country"))
-    from nudgebot.services import settings_menu
-
     if question in ("child_name", "early", "sibling"):
         await reply(turn, Recipient.parent(parent), f"later.{question}.thanks")
     else:
@@ -87,9 +81,10 @@ async def join(turn: Turn, parent: Parent) -> None:
     enrolment.state_since = turn.now
     enrolment.awaiting = None
     enrolment.joined_on = enrolment.joined_on or today
-    await reply(turn, Recipient.parent(parent), "onboarding.welcome", values={"hour": enrolment.nudge_time})
     seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
-    await nudges.promise_nudge(turn, parent, today, turn.now, seen, joining=True)
+    what = await nudges.promise_nudge(turn, parent, today, turn.now, seen, joining=True)
+    welcome = "onboarding.welcome_waiting" if what == "waiting" else "onboarding.welcome"
+    await reply(turn, Recipient.parent(parent), welcome, values={"hour": enrolment.nudge_time})
     # The tip at joining counts as today's: the 16 hours run from today's chosen hour, whenever it is.
     enrolment.last_nudge_at = nudges.todays_slot(turn, parent)
     enrolment.nudges += 1
@@ -98,26 +93,11 @@ async def join(turn: Turn, parent: Parent) -> None:
 
 async def come_back(turn: Turn, parent: Parent) -> None:
     """After /stop: the place was kept.  Consent is asked anew if it was taken back."""
-    if await people.consent_given(turn.session, parent.enrolment.id) and parent.enrolment.tz and parent.children:
+    parent.enrolment.left_at = None
+    if parent.enrolment.joined_on and await people.consent_given(turn.session, parent.enrolment.id):
         nudges.activate(turn, parent)
-        parent.enrolment.left_at = None
-        await reply(turn, Recipient.parent(parent), "start.welcome_back", values={"hour": parent.enrolment.nudge_time})
+        await nudges.say_when_next(turn, parent, "start.welcome_back")
         return
     parent.enrolment.state = states.State.JOINING
     parent.enrolment.state_since = turn.now
     await go_on(turn, parent)
-
-
-def summary_values(turn: Turn, parent: Parent) -> dict[str, object]:
-    """What the summary and the settings show, put into words when they are sent."""
-    child = parent.children[0] if parent.children else None
-    day = child and (child.born_on or child.due_on)
-    key = "summary.due" if child and child.due_on else "summary.born"
-    enrolment = parent.enrolment
-    return {
-        "country": country_value(parent.family.country) if parent.family.country else "-",
-        "child": phrase_value(key, date=date_value(day)) if day else "-",
-        "hour": enrolment.nudge_time,
-        "pace": phrase_value(f"pace.{enrolment.pace}"),
-        "place": (enrolment.tz or "-").rpartition("/")[2].replace("_", " "),
-    }

@@ -15,10 +15,12 @@ from nudgebot.clock import zone
 from nudgebot.programme import places
 from nudgebot.programme.catalogue import ANYWHERE, Pace
 from nudgebot.programme.dates import Ambiguous, Due, Future, Known, TooLongAgo, read_date
+from nudgebot.programme.enrolment import State
 from nudgebot.programme.messages import Choice, date_locale
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services.promises import Recipient, Rows, reply
+from nudgebot.services.summary import summary_values
 from nudgebot.storage import people
 from nudgebot.storage.models import Child
 from nudgebot.storage.people import Parent
@@ -112,6 +114,7 @@ async def _take_consent(turn: Turn, parent: Parent, value: str, tapped: bool) ->
         await _ask_consent(turn, parent)
         return False
     if value != "yes":
+        parent.enrolment.awaiting = None  # not asked again until they send /start
         await reply(turn, _to(parent), "onboarding.declined")
         return False
     version = turn.catalogue.settings.consent_version
@@ -133,16 +136,20 @@ async def _take_country(turn: Turn, parent: Parent, value: str, tapped: bool) ->
     if not code or (tapped and not places.zones_of(code)):
         await reply(turn, _to(parent), "onboarding.country_unclear")
         return False
-    changed = parent.family.country != code
-    parent.family.country = code
-    if changed or parent.enrolment.tz is None:
-        set_zone(parent, places.only_zone(code))
+    if parent.family.country != code or parent.enrolment.tz is None:
+        set_country(parent, code)
     return True
 
 
-def set_zone(parent: Parent, tz: str | None) -> None:
-    """A country with one zone answers the question by itself; with several it is open again."""
-    parent.enrolment.tz = tz
+def set_country(parent: Parent, code: str) -> None:
+    """A country with one time answers the question for the zone by itself; with several it is open again.
+
+    Somebody who is in the programme keeps the old zone until they name the new one: without any, no tip would come.
+    """
+    parent.family.country = code
+    tz = places.only_zone(code)
+    if tz or parent.enrolment.state == State.JOINING:
+        parent.enrolment.tz = tz
 
 
 async def _ask_zone(turn: Turn, parent: Parent) -> None:
@@ -201,7 +208,7 @@ async def _take_date(turn: Turn, parent: Parent, value: str, tapped: bool, child
         case Ambiguous(first, second):
             rows = [
                 tuple(
-                    Choice(_day_label(day, parent.language), "ask", (question, day.isoformat()), literal=True)
+                    Choice(day_label(day, parent.language), "ask", (question, day.isoformat()), literal=True)
                     for day in (first, second)
                 )
             ]
@@ -221,7 +228,7 @@ async def _new_child(turn: Turn, parent: Parent) -> Child:
     return child
 
 
-def _day_label(day: date, language: str) -> str:
+def day_label(day: date, language: str) -> str:
     from babel.dates import format_date
 
     return format_date(day, "long", locale=date_locale(language))
@@ -234,7 +241,7 @@ async def _ask_child_name(turn: Turn, parent: Parent) -> None:
 async def _take_child_name(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
     name = " ".join(value.split())[:LONGEST_NAME]
     child = child_in_question(parent)
-    if child is None or not name or "\n" in value.strip():
+    if child is None or not name:
         return False
     child.name = name
     return True
@@ -336,14 +343,12 @@ async def _take_language(turn: Turn, parent: Parent, value: str, tapped: bool) -
 
 async def _ask_confirm(turn: Turn, parent: Parent) -> None:
     """What we understood, changeable, and the button that starts it."""
-    from nudgebot.services.onboarding import summary_values
-
     rows = [
         (_answer("confirm", "start", "onboarding.start"),),
         (Choice("settings.change.hour", "set", ("hour",)), Choice("settings.change.pace", "set", ("pace",))),
         (Choice("settings.change.birth", "set", ("birth",)), Choice("settings.change.country", "set", ("country",))),
     ]
-    await reply(turn, _to(parent), "onboarding.summary", values=summary_values(turn, parent), rows=rows)
+    await reply(turn, _to(parent), "onboarding.summary", values=summary_values(parent), rows=rows)
 
 
 async def _take_confirm(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:

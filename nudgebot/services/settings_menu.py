@@ -5,8 +5,9 @@ from __future__ import annotations
 from nudgebot.programme.messages import Choice
 from nudgebot.runtime import Turn
 from nudgebot.services import questions
-from nudgebot.services.onboarding import summary_values
 from nudgebot.services.promises import Recipient, reply
+from nudgebot.services.summary import summary_values
+from nudgebot.storage.models import Child
 from nudgebot.storage.people import Parent
 
 
@@ -19,26 +20,24 @@ async def show(turn: Turn, parent: Parent, *, saved: bool = False) -> None:
     ]
     if len(turn.catalogue.settings.languages) > 1:
         rows.append((_line("language"),))
-    several = len(parent.children) > 1
-    for child in parent.children:
-        if child.stopped_at is None:
-            name = f"{child.name}: " if several and child.name else ""
-            rows.append(
-                tuple(
-                    Choice(
-                        f"{name}{turn.catalogue.phrase(f'settings.change.{what}', parent.language)}",
-                        "set",
-                        (f"{what}:{child.id}",),
-                        literal=True,
-                    )
-                    for what in ("birth", "child_name")
+    for child in parent.growing:
+        name = f"{_called(child, parent.language)}: " if len(parent.growing) > 1 else ""
+        rows.append(
+            tuple(
+                Choice(
+                    f"{name}{turn.catalogue.phrase(f'settings.change.{what}', parent.language)}",
+                    "set",
+                    (f"{what}:{child.id}",),
+                    literal=True,
                 )
+                for what in ("birth", "child_name")
             )
+        )
     await reply(
         turn,
         Recipient.parent(parent),
         "settings.saved" if saved else "settings.menu",
-        values=summary_values(turn, parent),
+        values=summary_values(parent),
         rows=rows,
     )
 
@@ -51,6 +50,12 @@ async def open_question(turn: Turn, parent: Parent, subject: str) -> bool:
         return False
     await questions.ask(turn, parent, subject)
     return True
+
+
+def _called(child: Child, language: str) -> str:
+    """What tells one child's buttons from another's."""
+    day = child.born_on or child.due_on
+    return child.name or (questions.day_label(day, language) if day else "?")
 
 
 def _line(question: str) -> Choice:

@@ -14,7 +14,6 @@ from nudgebot.storage.leases import LEADER
 from nudgebot.storage.models import Delivery, Lease, new_id
 from nudgebot.storage.people import insert_once
 
-
 # Written into the statement and not bound to it: a partial index serves only a condition known when it is planned.
 _PLANNED = Delivery.state == literal("planned", literal_execute=True)
 _SENDING = Delivery.state == literal("sending", literal_execute=True)
@@ -235,13 +234,7 @@ async def next_due_moment(session: AsyncSession) -> datetime | None:
 
 async def in_hand(session: AsyncSession, now: datetime) -> int:
     """How many are due or being sent this moment."""
-    return (
-        await session.scalar(
-            select(func.count()).where(
-                _SENDING | (_PLANNED & (Delivery.next_at <= now))
-            )
-        )
-    ) or 0
+    return (await session.scalar(select(func.count()).where(_SENDING | (_PLANNED & (Delivery.next_at <= now))))) or 0
 
 
 async def sent_to(session: AsyncSession, channel: str, identifier: str, since: datetime) -> list[Delivery]:

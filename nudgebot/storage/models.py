@@ -107,7 +107,7 @@ class Child(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     family_id: Mapped[int] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
     name: Mapped[str | None] = mapped_column(Sealed("children|name"))  # as the parent calls them; never asked twice
-    born_on: Mapped[date | None] = mapped_column(Sealed("children|born_on", "date"))
+    born_on: Mapped[date | None] = mapped_column(Sealed("children|born_on", "date"))  # tips go by the age since then
     due_on: Mapped[date | None] = mapped_column(Sealed("children|due_on", "date"))  # before birth, instead of born_on
     weeks_early: Mapped[int] = mapped_column(Integer, default=0)  # for the corrected age
     multiples: Mapped[int] = mapped_column(Integer, default=1)  # 2 = twins
@@ -150,7 +150,7 @@ class Enrolment(Base):
     family_id: Mapped[int] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
     carer_id: Mapped[int] = mapped_column(ForeignKey("carers.id", ondelete="CASCADE"), unique=True)
     state: Mapped[str] = mapped_column(String(16), index=True)  # joining | active | paused | left | completed
-    state_since: Mapped[datetime]
+    state_since: Mapped[datetime]  # when this state was entered
     awaiting: Mapped[str | None] = mapped_column(String(32))  # the open question of onboarding or settings
     tz: Mapped[str | None] = mapped_column(String(64))  # IANA zone
     nudge_time: Mapped[str] = mapped_column(String(5))  # '09:00', local
@@ -207,7 +207,7 @@ class Delivery(Base):
     identifier: Mapped[str] = mapped_column(String(64))  # whom the channel writes to
     enrolment_id: Mapped[int | None] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
     content_id: Mapped[str] = mapped_column(String(64))  # a tip, a phrase key, a card, a safety category
-    content_version: Mapped[str] = mapped_column(String(12))
+    content_version: Mapped[str] = mapped_column(String(12))  # which wording it was promised with
     check_in: Mapped[str | None] = mapped_column(String(40))  # the check-in that a nudge carries
     language: Mapped[str] = mapped_column(String(16))
     params: Mapped[dict[str, Any] | None] = mapped_column(Sealed("deliveries|params", "json"))  # what the text needs
@@ -217,7 +217,7 @@ class Delivery(Base):
     expires_at: Mapped[datetime | None]  # later than this it would be stale: it is not sent
     state: Mapped[str] = mapped_column(String(16))  # outbox/outcomes.py State
     next_at: Mapped[datetime]  # not before; moved by a refusal that is worth another try
-    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    attempt: Mapped[int] = mapped_column(Integer, default=0)  # begun so often; a refusal counts for none
     fence: Mapped[int | None]  # whose `sending` this is: the leader's number at the time
     sending_at: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
@@ -234,7 +234,7 @@ class Seen(Base):
     tip_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     on: Mapped[date] = mapped_column(primary_key=True)
     child_id: Mapped[int | None]  # whose age it was chosen for
-    content_version: Mapped[str] = mapped_column(String(12))
+    content_version: Mapped[str] = mapped_column(String(12))  # the wording that was sent
     asked_for: Mapped[bool] = mapped_column(default=False)  # "another one" and /tip
 
 
@@ -252,7 +252,7 @@ class Inbound(Base):
     raw: Mapped[str | None] = mapped_column(Sealed("inbound|raw"))  # the update as it came; NULL once handled
     finding: Mapped[str | None] = mapped_column(String(32))  # what the screen said: the category, or NULL
     state: Mapped[str] = mapped_column(String(12))  # new | handled | quarantined
-    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)  # how often handling it failed
     received_at: Mapped[datetime]
     handled_at: Mapped[datetime | None]
 
@@ -265,7 +265,7 @@ class Answer(Base):
     enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
     delivery_id: Mapped[int] = mapped_column(index=True)  # no foreign key: deliveries are pruned, answers stay
     question: Mapped[str] = mapped_column(String(64))  # 'tip:<id>' or the check-in's id
-    content_version: Mapped[str] = mapped_column(String(12))
+    content_version: Mapped[str] = mapped_column(String(12))  # the wording they answered
     choice: Mapped[str] = mapped_column(String(16))  # did_it | not_today | not_for_us, or the button's letter, or skip
     value: Mapped[int | None] = mapped_column(Integer)  # 1 hard .. 5 going well; NULL = not charted
     answered_at: Mapped[datetime]
@@ -285,7 +285,7 @@ class Escalation(Base):
     severity: Mapped[str] = mapped_column(String(16))  # emergency | urgent | support
     categories: Mapped[list[str]] = mapped_column(JSON)  # all of them
     rules: Mapped[list[str]] = mapped_column(JSON)  # which rules fired, for tuning
-    library_version: Mapped[str] = mapped_column(String(12))
+    library_version: Mapped[str] = mapped_column(String(12))  # whose rules found it
     text: Mapped[str | None] = mapped_column(Sealed("escalations|text"))  # shown on demand; deleted after closing
     state: Mapped[str] = mapped_column(String(16), index=True)  # open | acknowledged | closed
     opened_at: Mapped[datetime]
@@ -295,7 +295,7 @@ class Escalation(Base):
     acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))
     acknowledged_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    outcome: Mapped[str | None] = mapped_column(String(32))
+    outcome: Mapped[str | None] = mapped_column(String(32))  # how it ended; programme/escalation.py OUTCOMES
 
 
 class Coordinator(Base):
@@ -309,7 +309,7 @@ class Coordinator(Base):
     name: Mapped[str | None] = mapped_column(Sealed("coordinators|name"))
     language: Mapped[str] = mapped_column(String(16))
     role: Mapped[str] = mapped_column(String(16))  # lead | coordinator | author
-    on_duty: Mapped[bool] = mapped_column(default=True)
+    on_duty: Mapped[bool] = mapped_column(default=True)  # told first of new cases
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
@@ -319,7 +319,7 @@ class Invitation(Base):
 
     __tablename__ = "invitations"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of what the link carries
     role: Mapped[str] = mapped_column(String(16))
     invited_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
     created_at: Mapped[datetime]
@@ -335,7 +335,7 @@ class Audit(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(32))  # 'coordinator:7' | 'shell' | 'parent:9' | 'programme'
-    action: Mapped[str] = mapped_column(String(48))
+    action: Mapped[str] = mapped_column(String(48))  # what they did, in one word: 'acknowledged'
     subject: Mapped[str] = mapped_column(String(48))  # 'escalation:12'
     detail: Mapped[str] = mapped_column(String(255), default="")  # facts only, never a person's words
 
@@ -345,8 +345,8 @@ class Lease(Base):
 
     __tablename__ = "leases"
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(64))
-    fence: Mapped[int]
+    holder: Mapped[str] = mapped_column(String(64))  # host and process that leads
+    fence: Mapped[int]  # counts leaders
     expires_at: Mapped[datetime]
 
 
@@ -355,5 +355,5 @@ class KeyCheck(Base):
 
     __tablename__ = "key_checks"
     key_id: Mapped[str] = mapped_column(String(8), primary_key=True)
-    sealed: Mapped[str] = mapped_column(Sealed("key_checks|sealed"))
-    since: Mapped[datetime]
+    sealed: Mapped[str] = mapped_column(Sealed("key_checks|sealed"))  # a sentence known to us
+    since: Mapped[datetime]  # first used

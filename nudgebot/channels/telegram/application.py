@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from telegram import BotCommand, BotCommandScopeChat
 from telegram.error import TelegramError
-from telegram.ext import Application, ApplicationBuilder
+from telegram.ext import ApplicationBuilder
 
 from nudgebot.channels.telegram.channel import refusal
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
-from nudgebot.channels.telegram.handlers import register
+from nudgebot.channels.telegram.handlers import PTBApplication, register
 from nudgebot.channels.telegram.http import AiohttpRequest
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.telemetry import log
 
 WANTED = ["message", "edited_message", "callback_query", "my_chat_member"]
 """Always said in full: an unset list means "whatever was asked for last time"."""
-
-PTBApplication = Application[Any, Any, Any, Any, Any, Any]
 
 
 def build(token: str, bot_api_url: str, connections: int = 64) -> PTBApplication:
@@ -38,12 +37,19 @@ def build(token: str, bot_api_url: str, connections: int = 64) -> PTBApplication
     return application
 
 
-async def connect(application: PTBApplication) -> None:
-    """The first call, which tells whether the token is good.  Raises Halted or another Refused."""
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Their errors become a Refused."""
     try:
-        await application.bot.initialize()
+        yield
     except TelegramError as error:
         raise refusal(error) from None
+
+
+async def connect(application: PTBApplication) -> None:
+    """The first call, which tells whether the token is good.  Raises Halted or another Refused."""
+    with _in_our_words():
+        await application.bot.initialize()
 
 
 async def disconnect(application: PTBApplication) -> None:
@@ -62,12 +68,15 @@ async def username(token: str, bot_api_url: str) -> str:
 
 
 async def listen_by_webhook(application: PTBApplication, url: str, secret: str) -> None:
-    await application.bot.set_webhook(url, secret_token=secret, allowed_updates=WANTED)
+    """Raises a Refused."""
+    with _in_our_words():
+        await application.bot.set_webhook(url, secret_token=secret, allowed_updates=WANTED)
 
 
 async def listen_by_polling(application: PTBApplication) -> None:
-    """A webhook that is still set would answer every poll with a conflict."""
-    await application.bot.delete_webhook()
+    """A webhook that is still set would answer every poll with a conflict.  Raises a Refused."""
+    with _in_our_words():
+        await application.bot.delete_webhook()
 
 
 async def try_to_set_menus(application: PTBApplication, catalogue: Catalogue) -> None:

@@ -30,6 +30,9 @@ CHOSEN = "✓ "
 BREAK = "\n\n· · ·\n"
 """Between a message's text and the line that a tap added; what stands after it is replaced by the next tap."""
 
+COURTESY_PATIENCE = 5.0
+"""Seconds: other people's taps wait until these calls have ended."""
+
 LONGEST = 4096  # UTF-16 units
 GONE = ("chat not found", "user is deactivated", "bot can't initiate conversation", "peer_id_invalid")
 
@@ -60,7 +63,9 @@ class TelegramChannel:
         return Sent(str(sent.message_id))
 
     async def answer(self, tap_id: str, toast: str) -> None:
-        await _quietly("answer", self._bot.answer_callback_query(tap_id, text=toast[:200] or None, read_timeout=5))
+        await _quietly(
+            "answer", self._bot.answer_callback_query(tap_id, text=toast[:200] or None, read_timeout=COURTESY_PATIENCE)
+        )
 
     async def amend(
         self, tapped: Tapped, *, mark: str | None, append: Text, more: Rows, clear: bool, language: str
@@ -74,13 +79,14 @@ class TelegramChannel:
             text, entities = appended(original, append)
             call = self._bot.edit_message_text(
                 text, chat, original.message_id, entities=entities, reply_markup=markup,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                link_preview_options=LinkPreviewOptions(is_disabled=True), read_timeout=COURTESY_PATIENCE,
             )  # fmt: skip
             await _quietly("edit_text", call)
         elif clear or markup != original.reply_markup:
-            await _quietly(
-                "edit_keyboard", self._bot.edit_message_reply_markup(chat, original.message_id, reply_markup=markup)
+            call = self._bot.edit_message_reply_markup(
+                chat, original.message_id, reply_markup=markup, read_timeout=COURTESY_PATIENCE
             )
+            await _quietly("edit_keyboard", call)
 
     async def delete(self, to: Address, message_ids: list[str]) -> int:
         """One by one: a message past its 48 hours must not keep the others."""
@@ -94,7 +100,7 @@ async def _quietly(what: str, call: Awaitable[Any]) -> bool:
     """For calls that are a courtesy: their failure is logged, not raised."""
     try:
         await call
-    except TelegramError as error:
+    except Exception as error:  # also an answer that PTB cannot read
         if "not modified" not in str(error).lower():
             log().info("telegram.courtesy_failed", call=what, error=type(error).__name__)
         return False

@@ -23,6 +23,11 @@ class Caller:
     parent: Parent | None
     coordinator: Coordinator | None
 
+    @property
+    def takes_cases(self) -> Coordinator | None:
+        """The coordinator, if cases are theirs to see: an author writes the library."""
+        return self.coordinator if self.coordinator and self.coordinator.role in coordinators.TAKE_CASES else None
+
     def recipient(self, turn: Turn) -> Recipient:
         if self.parent is None and self.coordinator is not None:
             return Recipient.coordinator(self.coordinator)
@@ -76,10 +81,10 @@ def _for_staff(
     """A command that only an active coordinator has; for everybody else it does not exist."""
 
     async def command(turn: Turn, caller: Caller, rest: str) -> None:
-        if caller.coordinator is None:
+        if caller.takes_cases is None:
             await reply(turn, caller.recipient(turn), "unknown.command")
             return
-        await does(turn, caller.coordinator, rest)
+        await does(turn, caller.takes_cases, rest)
 
     return command
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
-from telegram import CallbackQuery, ChatMember, Message, Update
-from telegram.ext import CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
+from telegram import ChatMember, Message, Update, User
+from telegram.ext import Application, CallbackQueryHandler, ChatMemberHandler, MessageHandler, filters
 
 from nudgebot.channels.base import Address, Tapped
 from nudgebot.channels.telegram.callback_data import decode
 from nudgebot.channels.telegram.commands import BY_NAME, Caller
 from nudgebot.programme import places
-from nudgebot.programme.messages import AfterTap
+from nudgebot.programme.messages import AfterTap, string_of
 from nudgebot.runtime import Turn
 from nudgebot.services import (
     check_ins,
@@ -31,8 +31,7 @@ from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.people import Parent
 
-if TYPE_CHECKING:
-    from nudgebot.channels.telegram.application import PTBApplication
+PTBApplication = Application[Any, Any, Any, Any, Any, Any]
 
 TELEGRAM = "telegram"
 
@@ -86,15 +85,22 @@ def address_of(chat_id: int) -> Address:
 
 
 async def _caller(work: Work, update: Update) -> Caller:
-    chat, user = update.effective_chat, update.effective_user
+    chat = update.effective_chat
     assert chat is not None
-    address = address_of(chat.id)
+    return await _person(work, address_of(chat.id), update.effective_user)
+
+
+async def _person(work: Work, address: Address, user: User | None) -> Caller:
+    """Who it is; that they did anything shows that they can be reached."""
     session = work.turn.session
+    parent = await people.parent_at(session, TELEGRAM, address.identifier)
+    if parent is not None:
+        await enrolments.sign_of_life(work.turn, parent)
     return Caller(
         address,
         user.language_code if user else None,
         (user.first_name if user else "") or "",
-        await people.parent_at(session, TELEGRAM, address.identifier),
+        parent,
         await people.coordinator_at(session, TELEGRAM, address.identifier),
     )
 
@@ -108,9 +114,7 @@ async def on_command(update: Update, work: Work) -> None:
     word, _, rest = (message.text or message.caption or "").strip().partition(" ")
     name = word[1:].partition("@")[0].casefold()
     if caller.parent is not None:
-        await enrolments.sign_of_life(work.turn, caller.parent)
-        if name != "start" and questions.name_of(caller.parent.enrolment.awaiting) != "consent":
-            _close_side_question(caller.parent)
+        _close_side_question(caller.parent)
     command = BY_NAME.get(name)
     if command is None:
         await reply(work.turn, caller.recipient(work.turn), "unknown.command")
@@ -157,8 +161,8 @@ async def on_location(update: Update, work: Work) -> None:
     if questions.name_of(parent.enrolment.awaiting) != "zone":
         await inbox.unknown_text(work.turn, parent)
         return
-    tz = places.zone_at(message.location.latitude, message.location.longitude)
-    if tz and await questions.take(work.turn, parent, tz, tapped=True):
+    tz = places.zone_at(message.location.latitude, message.location.longitude) or ""  # at sea: asked again
+    if await questions.take(work.turn, parent, tz, tapped=True):
         await onboarding.answered(work.turn, parent)
 
 
@@ -185,15 +189,15 @@ async def on_tap(update: Update, work: Work) -> None:
     query = update.callback_query
     assert query is not None
     tapper = address_of(query.from_user.id)
-    caller = await _tapper(work, query, tapper)
+    caller = await _person(work, tapper, query.from_user)
     language = caller.recipient(work.turn).language
     tap = decode(query.data or "")
-    if caller.parent is not None:
-        await enrolments.sign_of_life(work.turn, caller.parent)
     handler = TAPS.get(tap.verb) if tap else None
     after = await handler(work, caller, tap.args) if handler and tap else None
     message_id = str(query.message.message_id) if query.message else ""
-    handle = query.message if isinstance(query.message, Message) else None
+    # PTB makes a Message of every tapped one, also of an old one that Telegram no longer hands over: that has no text,
+    # and adding a line to it would wipe the tip out.
+    handle = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
     if handle is not None and handle.chat.id != query.from_user.id:
         handle = None  # only our private messages are ever changed
     result = after or AfterTap(toast=work.turn.catalogue.phrase("tap.old", language))
@@ -202,22 +206,10 @@ async def on_tap(update: Update, work: Work) -> None:
     work.answers.append(Answering(query.id, Tapped(tapper, message_id, handle), query.data or "", result, language))
 
 
-async def _tapper(work: Work, query: CallbackQuery, address: Address) -> Caller:
-    session = work.turn.session
-    return Caller(
-        address,
-        query.from_user.language_code,
-        query.from_user.first_name or "",
-        await people.parent_at(session, TELEGRAM, address.identifier),
-        await people.coordinator_at(session, TELEGRAM, address.identifier),
-    )
-
-
 async def _say_instead(work: Work, parent: Parent, result: AfterTap) -> None:
     """The tapped message can no longer be changed: its answer comes as a message of its own."""
-    from nudgebot.programme.messages import string_of
-
-    await reply(work.turn, Recipient.parent(parent), "check_in.answer", said=string_of(result.append))
+    words = string_of(result.append)
+    await reply(work.turn, Recipient.parent(parent), "check_in.answer", said=words, rows=result.more)
 
 
 Handler = Callable[[Work, Caller, tuple[str, ...]], Awaitable[AfterTap | None]]
@@ -237,8 +229,11 @@ async def _another(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTa
     if len(args) != 1 or await check_ins.own_delivery(work.turn, caller.address, args[0]) is None:
         return None
     assert caller.parent is not None
-    given = await nudges.another(work.turn, caller.parent, "another")
-    key = "tip.toast.another" if given else "tip.toast.tomorrow"
+    if nudges.resting(caller.parent, work.turn.now):
+        key = "tip.toast.resting"
+    else:
+        given = await nudges.another(work.turn, caller.parent, "another")
+        key = "tip.toast.another" if given else "tip.toast.tomorrow"
     return AfterTap(toast=work.turn.catalogue.phrase(key, caller.parent.language))
 
 
@@ -317,7 +312,7 @@ async def _contact(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTa
     if parent is None or len(args) != 1 or not await people.consent_given(work.turn.session, parent.enrolment.id):
         return None
     if args[0] == "yes":
-        await escalations.open_on_request(work.turn, parent, "low_mood_overwhelm", "support")
+        await escalations.open_on_request(work.turn, caller.address, parent, "low_mood_overwhelm", "support")
         await reply(work.turn, Recipient.parent(parent), "check_in.contact_thanks")
     return DONE
 
@@ -336,25 +331,25 @@ async def _loss(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap |
 async def _safe(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
     if not args:
         return None
-    if args[0] == "hide":
+    act, rest, to = args[0], args[1:], caller.recipient(work.turn)
+    if act == "hide":
         work.hidden.append((caller.address, await escalations.traces(work.turn, caller.address)))
-        return AfterTap(toast=work.turn.catalogue.phrase("safety.toast.hide", caller.recipient(work.turn).language))
-    if caller.parent is None:
-        return None
-    key = await escalations.parent_taps(work.turn, caller.parent, args[0], args[1:])
-    if key is None:
-        return None
-    return AfterTap(toast=work.turn.catalogue.phrase(key, caller.parent.language))
+        return AfterTap(toast=work.turn.catalogue.phrase("safety.toast.hide", to.language))
+    key = await escalations.asks_for_a_person(work.turn, to, caller.parent, act, rest)
+    if key is None and caller.parent is not None:
+        key = await escalations.parent_taps(work.turn, caller.parent, act, rest)
+    return AfterTap(toast=work.turn.catalogue.phrase(key, to.language)) if key else None
 
 
 async def _case(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
     """Authority is the sender's row, looked up now: a revoked coordinator's button is dead."""
-    if caller.coordinator is None or len(args) not in (2, 3):
+    coordinator = caller.takes_cases
+    if coordinator is None or len(args) not in (2, 3):
         return None
-    key = await escalations.coordinator_taps(work.turn, caller.coordinator, *args)
+    key = await escalations.coordinator_taps(work.turn, coordinator, *args)
     if key is None:
         return None
-    toast = work.turn.catalogue.phrase(key, caller.coordinator.language) if key else ""
+    toast = work.turn.catalogue.phrase(key, coordinator.language) if key else ""
     return AfterTap(toast=toast)
 
 

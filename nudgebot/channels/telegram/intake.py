@@ -22,14 +22,14 @@ from telegram import Update
 from telegram.error import NetworkError, TelegramError
 
 from nudgebot.channels.base import Address, Channel, Refused
-from nudgebot.channels.telegram.application import WANTED, PTBApplication, set_staff_menu
-from nudgebot.channels.telegram.handlers import TELEGRAM, Answering, Work, address_of, route
+from nudgebot.channels.telegram.application import WANTED, set_staff_menu
+from nudgebot.channels.telegram.handlers import TELEGRAM, Answering, PTBApplication, Work, address_of, route
 from nudgebot.channels.telegram.http import AiohttpRequest
 from nudgebot.runtime import Runtime
 from nudgebot.services import inbox
 from nudgebot.services.inbox import Heard
 from nudgebot.storage import inbound, people
-from nudgebot.storage.database import DATABASE_ERRORS
+from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
 from nudgebot.storage.inbound import NewInbound
 from nudgebot.telemetry import INBOUND, LAST_POLL, QUARANTINED, log
 
@@ -37,6 +37,7 @@ LONG_POLL = 25  # seconds Telegram may hold a call open
 MOST_ATTEMPTS = 3
 AT_ONCE = 20  # updates handled in one commit
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+SLOW = 3.0  # seconds the database may take to keep a batch before distress is answered from memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,32 @@ class Taken:
 
 def take_in(raw: object) -> Taken | None:
     """Reads the few fields by hand, trusting nothing; None for what is not even an object with a number."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
+    if not isinstance(raw, dict) or _whole(raw.get("update_id")) is None:
         return None
-    text = orjson.dumps(raw).decode()
+    try:
+        text = orjson.dumps(raw).decode()
+    except orjson.JSONEncodeError:  # it reads deeper nesting than it writes
+        return None
     for field, kind in (("message", "message"), ("edited_message", "edit")):
         if isinstance(message := raw.get(field), dict):
             return _message(message, kind, text)
-    if isinstance(tap := raw.get("callback_query"), dict) and isinstance(tap.get("id"), str):
+    if isinstance(tap := raw.get("callback_query"), dict) and isinstance(tap.get("id"), str) and tap["id"].isalnum():
         sender = _number(tap.get("from"))
         return Taken(NewInbound(f"cb:{tap['id']}"[:96], "tap", str(sender), text), None)
     if isinstance(change := raw.get("my_chat_member"), dict):
-        key = f"member:{_number(change.get('chat'))}:{raw['update_id']}:{change.get('date')}"
+        key = f"member:{_number(change.get('chat'))}:{raw['update_id']}:{_whole(change.get('date'))}"
         return Taken(NewInbound(key[:96], "member", str(_number(change.get("chat"))), text), None)
     return Taken(_unreadable(raw, "other"), None)
 
 
 def _message(message: dict[str, Any], kind: str, text: str) -> Taken:
-    chat, number = message.get("chat"), message.get("message_id")
+    chat, number = message.get("chat"), _whole(message.get("message_id"))
     identifier = _number(chat)
-    if not isinstance(chat, dict) or not isinstance(number, int) or identifier == 0:
+    if not isinstance(chat, dict) or number is None or identifier == 0:
         return Taken(_unreadable(message, kind), None)
     key = f"msg:{identifier}:{number}"
     if kind == "edit":
-        key = f"edit:{identifier}:{number}:{message.get('edit_date')}"
+        key = f"edit:{identifier}:{number}:{_whole(message.get('edit_date'))}"
     words = message.get("text") or message.get("caption")
     sender = message.get("from")
     hint = sender.get("language_code") if isinstance(sender, dict) else None
@@ -82,12 +86,18 @@ def _message(message: dict[str, Any], kind: str, text: str) -> Taken:
 
 
 def _number(thing: object) -> int:
-    number = thing.get("id") if isinstance(thing, dict) else None
-    return number if isinstance(number, int) else 0
+    return (_whole(thing.get("id")) if isinstance(thing, dict) else None) or 0
+
+
+def _whole(thing: object) -> int | None:
+    return thing if isinstance(thing, int) and not isinstance(thing, bool) else None
 
 
 def _unreadable(raw: object, kind: str) -> NewInbound:
-    text = json.dumps(raw, sort_keys=True, default=str)
+    try:
+        text = json.dumps(raw, sort_keys=True, default=str)
+    except RecursionError:
+        text = '"nested too deep"'
     return NewInbound(f"odd:{hashlib.sha256(text.encode()).hexdigest()[:40]}", kind, "0", text)
 
 
@@ -107,8 +117,28 @@ class Intake:
     # --- the first transaction ----------------------------------------------------------------------------------
 
     async def take(self, updates: Sequence[object]) -> None:
-        """Stores, screens and answers distress for a batch.  Raises a database error if it could not be kept."""
+        """Stores, screens and answers distress for a batch.
+
+        Raises a database error if it could not be kept; distress in it was answered from memory then, and also when
+        the database has let it wait for long.
+        """
+        waiting = asyncio.create_task(self._answer_if_slow(updates))
+        try:
+            unscreened = await self._keep(updates)
+        except DATABASE_ERRORS:
+            waiting.cancel()
+            await self._answer_from_memory(updates)
+            raise
+        finally:
+            waiting.cancel()
+        self._work.set()
+        await self._answer_from_memory(unscreened)
+        self._answered_from_memory.difference_update(one.new.key for raw in updates if (one := take_in(raw)))
+
+    async def _keep(self, updates: Sequence[object]) -> list[object]:
+        """The transaction.  Returns what was kept but could not be screened in it."""
         taken = [(raw, take_in(raw)) for raw in updates]
+        unscreened: list[object] = []
         async with self.runtime.turn() as turn:
             for raw, one in taken:
                 if one is None:
@@ -125,12 +155,18 @@ class Intake:
                         if finding.severity is not None:
                             await inbound.note_finding(turn.session, number, finding.category or "soft_check")
                         await turn.session.flush()
-                except DATABASE_ERRORS:
-                    raise
                 except Exception as error:
-                    # The update itself is kept; that it went unscreened must be heard.
+                    if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+                        raise
+                    # The update itself is kept; a row of hers that cannot be read must not keep an answer from her.
                     log().critical("intake.screen_failed", inbound=number, error=type(error).__name__)
-        self._work.set()
+                    unscreened.append(raw)
+        return unscreened
+
+    async def _answer_if_slow(self, updates: Sequence[object]) -> None:
+        await asyncio.sleep(SLOW)
+        log().error("intake.database_slow")
+        await self._answer_from_memory(updates)
 
     async def _answer_from_memory(self, updates: Sequence[object]) -> None:
         """The database is down: distress is still answered, once, without the queue.
@@ -141,13 +177,14 @@ class Intake:
             one = take_in(raw)
             if one is None or one.heard is None or one.new.key in self._answered_from_memory:
                 continue
-            message = inbox.from_memory(self.runtime, one.heard)
-            if message is None:
-                continue
             try:
+                message = inbox.from_memory(self.runtime, one.heard)
+                if message is None:
+                    continue
                 await self.channel.send(one.heard.address, message, patience=10.0)
-            except Refused as refused:
-                log().critical("intake.memory_reply_failed", why=refused.says)
+            except Exception as error:  # one that fails must not keep the others from their answer
+                why = error.says if isinstance(error, Refused) else type(error).__name__
+                log().critical("intake.memory_reply_failed", why=why)
                 continue
             self._answered_from_memory.add(one.new.key)
             log().critical("intake.answered_from_memory")
@@ -171,6 +208,9 @@ class Intake:
             LAST_POLL.set(self.runtime.clock.now().timestamp())
             if updates:
                 await self._take_polled(updates)
+            else:
+                # All is confirmed.  From zero again: after a quiet week Telegram's numbers may restart lower.
+                self._offset = 0
 
     async def _take_polled(self, updates: list[object]) -> None:
         """Commits, then moves the offset.  While the database is down the offset stays: Telegram keeps them a day."""
@@ -178,15 +218,13 @@ class Intake:
             await self.take(updates)
         except DATABASE_ERRORS as error:
             log().error("intake.database_trouble", error=type(error).__name__)
-            await self._answer_from_memory(updates)
             await self._pause(1.0)
             return
-        numbers = [
-            raw["update_id"] for raw in updates if isinstance(raw, dict) and isinstance(raw.get("update_id"), int)
-        ]
+        numbers = [number for raw in updates if isinstance(raw, dict) and (number := _whole(raw.get("update_id")))]
         if numbers:
             self._offset = max(numbers) + 1
-        self._answered_from_memory.clear()
+        else:
+            await self._pause(1.0)  # nothing here can be confirmed: the same would come again at once
 
     async def _get_updates(self) -> list[object]:
         request = self.application.bot._request[0]  # PTB's own slot for getUpdates: a pool of its own
@@ -197,13 +235,13 @@ class Intake:
             read_timeout=LONG_POLL + 10,
         )
         try:
-            answer = orjson.loads(body)
-        except orjson.JSONDecodeError:
+            answer = json.loads(body)  # not orjson: it refuses the whole batch for one odd character in one update
+        except (ValueError, RecursionError):
             raise PollRefused(f"not JSON ({status})") from None
         if not isinstance(answer, dict) or answer.get("ok") is not True or not isinstance(answer.get("result"), list):
             told = answer.get("parameters") if isinstance(answer, dict) else None
             after = told.get("retry_after", 0) if isinstance(told, dict) else 0
-            raise PollRefused(f"status {status}", float(after) if isinstance(after, int | float) else 0.0)
+            raise PollRefused(f"status {status}", min(float(after), 3600.0) if isinstance(after, int | float) else 0.0)
         return list(answer["result"])
 
     async def _pause(self, seconds: float) -> None:
@@ -230,7 +268,7 @@ class Intake:
 
     async def handle_stored(self) -> int:
         """Handles one batch of stored updates in the order they came; how many were done."""
-        work: list[Work] = []
+        work: dict[str, list[Work]] = {}
         done = 0
         again = False
         async with self.runtime.turn() as turn:
@@ -240,22 +278,18 @@ class Intake:
                     async with turn.session.begin_nested():
                         await self._handle(row.raw or "", one)
                         await turn.session.flush()
-                except DATABASE_ERRORS:
-                    raise
                 except Exception as error:
+                    if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+                        raise
                     set_aside = await inbound.failed(turn.session, row.id, turn.now, MOST_ATTEMPTS)
                     log().error("intake.not_handled", inbound=row.id, error=type(error).__name__, set_aside=set_aside)
                     QUARANTINED.inc(set_aside)
                     again = again or not set_aside
                     continue
                 await inbound.handled(turn.session, row.id, turn.now)
-                work.append(one)
+                work.setdefault(row.identifier, []).append(one)
                 done += 1
-        for one in work:
-            try:
-                await self._after_commit(one)
-            except Exception as error:  # a courtesy after the commit: the state is right without it
-                log().error("intake.after_commit_failed", error=type(error).__name__)
+        await asyncio.gather(*(self._after_commits(of_one) for of_one in work.values()))
         if again and not done:
             await self._pause(0.2)  # a failing update must not spin
             return 1
@@ -265,6 +299,14 @@ class Intake:
         update = Update.de_json(orjson.loads(raw), self.application.bot)
         if update is not None:
             await route(self.application, update, work)
+
+    async def _after_commits(self, works: Sequence[Work]) -> None:
+        """One chat's, in order; a slow call of one person does not make the others wait for theirs."""
+        for work in works:
+            try:
+                await self._after_commit(work)
+            except Exception as error:  # a courtesy: the state is right without it
+                log().error("intake.after_commit_failed", error=type(error).__name__)
 
     async def _after_commit(self, work: Work) -> None:
         """What is done at Telegram directly: taps answered, tapped messages marked, hidden messages deleted."""
