@@ -141,7 +141,7 @@ class StandIn:
         self.world = World(token, own, limits or Limits.none(), Journal(journal))
         self._bot_api = BotApi(self.world, latency, webhook_delay)
         self._control = control_side(self.world, self._bot_api)
-        self._pages = pages
+        self.pages = pages  # may be set later: whoever runs the bot comes after the stand-in
         self._host, self._port = host, port
         self._http = HttpServer(self._application)
         self._stopping = False
@@ -170,8 +170,8 @@ class StandIn:
         try:
             if path.startswith("/control"):
                 await self._control(scope, receive, send)
-            elif self._pages is not None and not path.startswith(("/bot", "/file/bot")):
-                await self._pages(scope, receive, send)
+            elif self.pages is not None and not path.startswith(("/bot", "/file/bot")):
+                await self.pages(scope, receive, send)
             else:
                 await self._bot_api(scope, receive, send)
         except asyncio.CancelledError:

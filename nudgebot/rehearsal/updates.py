@@ -54,6 +54,7 @@ class Updates:
         self._poll: asyncio.Future[None] | None = None
         self.allowed: frozenset[str] | None = None
         self.on_added: Callable[[Update], None] | None = None
+        self.polls = 0  # how often getUpdates was called
 
     def add(self, kind: str, body: dict[str, Any], line: str) -> int | None:
         """Queue an update and return its id; None when the bot did not ask for this kind."""
@@ -116,6 +117,7 @@ class Updates:
 
     async def poll(self, offset: int, limit: int, timeout: float) -> list[Update]:
         """One getUpdates: confirm, then give what there is, waiting up to `timeout` real seconds for a first."""
+        self.polls += 1
         self.interrupt(terminated_by_other_poll())
         if offset:
             self.confirm(offset)
