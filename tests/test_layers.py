@@ -27,7 +27,7 @@ def test_the_environment_is_read_in_settings_alone():
     """The one exception, commented where it stands, tells python-telegram-bot how to count seconds."""
     readers = {str(module.relative_to(ROOT)) for module in MODULES if {"os.environ", "os.getenv"} & names_used(module)}
 
-    assert readers == {"nudgebot/settings.py", "nudgebot/channels/telegram/__init__.py"}
+    assert readers <= {"nudgebot/settings.py", "nudgebot/channels/telegram/__init__.py"}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.stat().st_size], ids=lambda m: str(m.relative_to(ROOT)))

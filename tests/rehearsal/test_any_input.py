@@ -20,7 +20,8 @@ RUNNABLE = [method for method in METHODS.values() if method.run is not None]
 KEYS = st.sampled_from(
     (
         "text", "type", "offset", "length", "inline_keyboard", "keyboard", "callback_data", "url", "message_id",
-        "style", "command", "description", "chat_id", "copy_text", "remove_keyboard", "input_field_placeholder", "web_app",
+        "style",
+        "command", "description", "chat_id", "copy_text", "remove_keyboard", "input_field_placeholder", "web_app",
     )
 )  # fmt: skip
 ATOMS = st.one_of(
