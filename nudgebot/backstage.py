@@ -10,9 +10,10 @@ import signal
 import socket
 import sys
 import webbrowser
+from calendar import monthrange
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,7 @@ class Director:
         self._tending.cancel()
         await asyncio.gather(self._tending, return_exceptions=True)
         await self._halt_moving()
+        await self._stage.stop_bot()  # what it still says belongs into what is kept
         if self._keeping:
             keep(self._stage.standin.world, self._stage.chats_file)
         await self._curtain.close()
@@ -351,7 +353,7 @@ class Director:
         role = wanted.get("role", "parent")
         if role not in ("parent", "coordinator"):
             raise BackstageError("A phone belongs to a parent or to a coordinator.")
-        born = (self._stage.clock.now() - timedelta(days=age * unit)).date().isoformat()
+        born = born_on(self._stage.clock.now().date(), age, str(wanted.get("unit", "days"))).isoformat()
         person = self._stage.standin.person(name, language)
         onboard = bool(wanted.get("onboard", True))
         return _Arrival(person, role, onboard, country_name(country, language), born, language)
@@ -421,6 +423,15 @@ class _Arrival:
         self.country = country
         self.born = born
         self.language = language
+
+
+def born_on(today: date, age: float, unit: str) -> date:
+    """The birthday (or due date) of somebody of this age; whole months and years as the calendar counts them."""
+    months = {"months": 1, "years": 12}.get(unit, 0) * age
+    if not months or months != int(months):
+        return today - timedelta(days=round(age * UNITS[unit]))
+    year, month = divmod(today.year * 12 + today.month - 1 - int(months), 12)
+    return date(year, month + 1, min(today.day, monthrange(year, month + 1)[1]))
 
 
 def chats_file(database: Path) -> Path:

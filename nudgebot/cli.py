@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -23,6 +23,7 @@ from nudgebot.settings import PREFIX, SECRETS, BadSettings, Settings, read_setti
 
 if TYPE_CHECKING:
     from nudgebot.runtime import Runtime
+    from nudgebot.storage.database import Database
 
 T = TypeVar("T")
 
@@ -41,8 +42,8 @@ app.add_typer(distress, name="distress")
 app.add_typer(coordinator, name="coordinator")
 app.add_typer(escalations, name="escalations")
 
-PASSWORD = re.compile(r"(?<=//)([^/@]*?):[^/]*@")
-"""What stands between the user and the host of an address."""
+PASSWORD = re.compile(r"(?<=//)([^/:@]*):.*@")
+"""In an address: what stands between the user and the host."""
 
 out = Console()
 err = Console(stderr=True)
@@ -89,12 +90,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 @asynccontextmanager
-async def _open_runtime() -> AsyncIterator[Runtime]:
+async def _open_database() -> AsyncIterator[Database]:
     """For commands beside a running bot: they write the decision, the leader does the work."""
-    from nudgebot.app import load_catalogue, open_database
-    from nudgebot.clock import SystemClock
-    from nudgebot.programme.distress import compile_screen
-    from nudgebot.runtime import Runtime
+    from nudgebot.app import open_database
     from nudgebot.storage.database import DatabaseTrouble, is_sqlite, sqlite_file
     from nudgebot.storage.migrating import current, newest
 
@@ -104,17 +102,29 @@ async def _open_runtime() -> AsyncIterator[Runtime]:
             f"There is no database {sqlite_file(settings.database_url)}. Run `nudgebot migrate` first, or correct "
             f"{PREFIX}DATABASE_URL."
         )
-    catalogue = load_catalogue(settings, drafts=True)
     database = open_database(settings)
     try:
         if await current(database) != newest():
             raise DatabaseTrouble("The database is not ready. Run `nudgebot migrate` first.")
-        clock = SystemClock()
-        await database.check_key(clock.now())
-        screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
-        yield Runtime(settings, database, catalogue, screen, clock)
+        await database.check_key(datetime.now(UTC))
+        yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def _open_runtime() -> AsyncIterator[Runtime]:
+    """The same for commands that call a service, which may have something to say."""
+    from nudgebot.app import load_catalogue
+    from nudgebot.clock import SystemClock
+    from nudgebot.programme.distress import compile_screen
+    from nudgebot.runtime import Runtime
+
+    async with _open_database() as database:
+        settings = read_settings()
+        catalogue = load_catalogue(settings, drafts=True)
+        screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
+        yield Runtime(settings, database, catalogue, screen, SystemClock())
 
 
 # --- the programme itself -----------------------------------------------------------------------------------------
@@ -217,7 +227,7 @@ def settings() -> None:
     for name, field in Settings.model_fields.items():
         value = getattr(now, name)
         secret = name in SECRETS
-        shown = "-" if value is None else "(set)" if secret else PASSWORD.sub(":(set)@", str(value))
+        shown = "-" if value is None else "(set)" if secret else PASSWORD.sub(r"\1:(set)@", str(value))
         default = "-" if field.default is None else str(field.default)
         described = (field.description or "") + (" Also as …_FILE." if secret else "")
         table.add_row(PREFIX + name.upper(), *(escape(cell) for cell in (shown, default, described)))
@@ -466,11 +476,11 @@ def list_coordinators() -> None:
     from nudgebot.storage import people
 
     async def work() -> None:
-        async with _open_runtime() as runtime, runtime.database.read() as session:
+        async with _open_database() as database, database.read() as session:
             table = Table("number", "name", "role", "on duty", "since", box=None)
             for one in await people.all_coordinators(session):
                 state = "revoked" if one.revoked_at else "yes" if one.on_duty else "no"
-                table.add_row(str(one.id), one.name or "-", one.role, state, f"{one.created_at:%Y-%m-%d}")
+                table.add_row(str(one.id), escape(one.name or "-"), one.role, state, f"{one.created_at:%Y-%m-%d}")
             out.print(table)
 
     _run(work)
@@ -501,7 +511,7 @@ def list_escalations(everything: Annotated[bool, typer.Option("--all", help="Clo
     from nudgebot.storage import escalations as cases
 
     async def work() -> None:
-        async with _open_runtime() as runtime, runtime.database.read() as session:
+        async with _open_database() as database, database.read() as session:
             table = Table("case", "category", "severity", "state", "opened (UTC)", "outcome", box=None)
             for case in await cases.listed(session):
                 if everything or case.state != "closed":
@@ -524,15 +534,15 @@ def show_escalation(
     from nudgebot.storage import people
 
     async def work() -> None:
-        async with _open_runtime() as runtime, runtime.turn() as turn:
-            case = await cases.by_number(turn.session, number)
+        async with _open_database() as database, database.write() as session:
+            case = await cases.by_number(session, number)
             if case is None:
                 raise BadSettings(f"There is no case {number}; see `nudgebot escalations list --all`.")
             for name in ("category", "severity", "state", "opened_at", "acknowledged_at", "closed_at", "outcome"):
                 out.print(f"{name}: {getattr(case, name) or '-'}", highlight=False)
             out.print(f"rules: {', '.join(case.rules) or '-'}", highlight=False)
             if text:
-                await people.audit(turn.session, turn.now, "shell", "viewed_text", f"escalation:{number}")
+                await people.audit(session, datetime.now(UTC), "shell", "viewed_text", f"escalation:{number}")
                 out.print(f"text: {case.text or '(none kept)'}", markup=False, highlight=False)
 
     _run(work)
@@ -545,12 +555,13 @@ def acknowledge(number: CaseNumber) -> None:
     from nudgebot.storage import people
 
     async def work() -> bool:
-        async with _open_runtime() as runtime, runtime.turn() as turn:
+        now = datetime.now(UTC)
+        async with _open_database() as database, database.write() as session:
             won = await cases.change(
-                turn.session, number, ("open",), state="acknowledged", acknowledged_at=turn.now, next_wave_at=None
+                session, number, ("open",), state="acknowledged", acknowledged_at=now, next_wave_at=None
             )
             if won:
-                await people.audit(turn.session, turn.now, "shell", "acknowledged", f"escalation:{number}")
+                await people.audit(session, now, "shell", "acknowledged", f"escalation:{number}")
             return won
 
     if not _run(work):

@@ -28,6 +28,10 @@ SET_ASIDE_KEPT = timedelta(days=1)
 """For the engineer who looks into an update that could not be handled: it may hold what a person wrote."""
 
 
+PLANNED_AT_ONCE = 20
+"""Parents planned in one transaction.  Whoever writes in distress meanwhile waits for one such transaction to end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A tick: returns how many of what, which the wrapper logs, counts and times."""
@@ -35,6 +39,11 @@ class Job:
     name: str
     every: float  # seconds
     does: Callable[[Runtime], Awaitable[dict[str, int]]]
+
+
+async def plan(runtime: Runtime) -> dict[str, int]:
+    """The nudges of everybody whose moment has come."""
+    return await nudges.plan_due(runtime, batch=PLANNED_AT_ONCE)
 
 
 async def expire(runtime: Runtime) -> dict[str, int]:
@@ -58,7 +67,7 @@ async def tidy(runtime: Runtime) -> dict[str, int]:
 
 
 JOBS: tuple[Job, ...] = (
-    Job("nudges", 5.0, nudges.plan_due),
+    Job("nudges", 5.0, plan),
     Job("pauses", 60.0, nudges.resume_ended_pauses),
     Job("escalations", 10.0, escalations.climb),
     Job("expire", 30.0, expire),

@@ -87,7 +87,11 @@ class Postgres:
 
     async def _make_template(self) -> None:
         # The machine will not lose power during a test run, and cloning a database syncs every file of it.
-        for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()", "CREATE DATABASE template_nudgebot"):
+        for statement in (
+            "ALTER SYSTEM SET fsync = off",
+            "SELECT pg_reload_conf()",
+            "CREATE DATABASE template_nudgebot",
+        ):
             await self._say(statement)
         database = Database(self.url("template_nudgebot"), KeyRing.parse(KEY))
         await migrate(database)

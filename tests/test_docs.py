@@ -59,7 +59,9 @@ def test_every_command_in_telegram_is_described_and_has_its_line_in_the_menu(cat
         assert 3 <= len(catalogue.phrase(f"command.{command.name}", "en")) <= 256
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/commands.md", "docs/settings.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/commands.md", "docs/settings.md"]
+)
 def test_links_between_documents_lead_somewhere(document: str):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(document)):
         assert (ROOT / document).parent.joinpath(target).exists(), f"{document} points at {target}"

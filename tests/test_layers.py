@@ -19,8 +19,9 @@ def test_the_arrows_hold(monkeypatch: pytest.MonkeyPatch):
 
 
 def names_used(module: Path) -> set[str]:
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    return {f"{node.value.id}.{node.attr}" for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}  # fmt: skip
+    nodes = ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    return {f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)}
 
 
 def test_the_environment_is_read_in_settings_alone():

@@ -25,6 +25,9 @@ from nudgebot.programme.distress_words import BREAK, Words
 EXCLUDED_WITHIN = 20
 """An `unless` line holds back hits at most this many words away: a run-on message is one long sentence."""
 
+EXAMPLE_WEIGHT = 10
+"""What one message among the examples counts, against one phrase, when words are ranked by how common they are."""
+
 _GRAVITY = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 
 
@@ -91,7 +94,7 @@ class _CompiledRule:
     def surviving(self, hits: Bits, message: Message) -> Bits:
         """The hits that no exclusion holds back."""
         for exclusion in self.exclusions:
-            if found := exclusion.phrase.hits(message):
+            if found := exclusion.phrase.hits(message, denied_too=True):
                 hits = 0 if exclusion.anywhere else hits & ~excused(found, EXCLUDED_WITHIN, self.turns, message)
             if not hits:
                 return 0
@@ -116,6 +119,9 @@ class _Tongue:
         phrases = [phrase for phrase, _ in lines]
         self._words.learn(book.vocabulary)
         commonness = Counter(word for phrase in phrases for demand in phrase.demands for word in demand)
+        for rule in safety.rules[language]:
+            for example in (*rule.examples, *rule.look_alikes):  # a sample of how people write: common words come first
+                commonness.update(dict.fromkeys(self._words.of_message(example.text), EXAMPLE_WEIGHT))
         self._lines = lines
         self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
         self._by_word: dict[str, list[int]] = {}
@@ -221,7 +227,7 @@ def _held_back_by(compiled: _CompiledRule, hits: Bits, message: Message, child_a
         return "the child's age"
     if compiled.surviving(hits, message):
         return ""
-    return next(e.phrase.line for e in compiled.exclusions if e.phrase.hits(message))
+    return next(e.phrase.line for e in compiled.exclusions if e.phrase.hits(message, denied_too=True))
 
 
 def _sentences(words: Sequence[str]) -> Iterator[str]:

@@ -67,25 +67,25 @@ class Message:
         self.uncrossable = self.breaks
         self.begins = self.everywhere  # where a part of a phrase may begin
         self.vocabulary = frozenset(places) | {NUMBER} if self.numbers else frozenset(places)
-        self._seen: dict[OneOf, tuple[Bits, tuple[Sequence_, ...]]] = {}
+        self.seen: dict[OneOf, tuple[Bits, tuple[Sequence_, ...]]] = {}
+        self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
         """Let what is denied not count, see the head of this module."""
-        self.uncrossable = self.breaks | self.see(negation)[0]
         denied = denial.after(self.everywhere, self) & ~self.see(subject)[0]
+        self.uncrossable = self.breaks | self.see(negation)[0]
         self.begins = self.everywhere & ~denied
+        self.opened.clear()
 
     def see(self, one_of: OneOf) -> tuple[Bits, tuple[Sequence_, ...]]:
         """The places where a single word of this element stands, and which of its phrases are worth trying."""
-        found = self._seen.get(one_of)
-        if found is None:
-            bits, phrases = 0, one_of.always
-            for word in one_of.doors & self.vocabulary:
-                if word in one_of.words:
-                    bits |= self.places[word]
-                phrases += one_of.behind.get(word, ())
-            found = self._seen[one_of] = bits, phrases
-        return found
+        bits, phrases = 0, one_of.always
+        for word in one_of.doors & self.vocabulary:
+            if word in one_of.words:
+                bits |= self.places[word]
+            phrases += one_of.behind.get(word, ())
+        self.seen[one_of] = bits, phrases
+        return bits, phrases
 
     def sentences_of(self, bits: Bits) -> Bits:
         """All places of the sentences that these places belong to (a sentence includes the place of its break)."""
@@ -142,7 +142,7 @@ class OneOf(Element):
                 self.behind[word] = (*self.behind.get(word, ()), phrase)
 
     def after(self, starts: Bits, message: Message) -> Bits:
-        places, phrases = message.see(self)
+        places, phrases = message.seen.get(self) or message.see(self)
         found = (starts & places) << 1
         for phrase in phrases:
             found |= phrase.after(starts, message)
@@ -211,6 +211,18 @@ class Sequence_(Element):
                 return 0
         return starts
 
+    def after_any(self, message: Message) -> Bits:
+        """`after` from every place where a part may begin; what other parts have opened already is not tried again."""
+        first = self.steps[0]
+        starts = message.opened.get(first)
+        if starts is None:
+            starts = message.opened[first] = first.after(message.begins, message)
+        for step in self.steps[1:]:
+            if not starts:
+                return 0
+            starts = step.after(starts, message)
+        return starts
+
 
 @dataclass(eq=False, slots=True)
 class Phrase:
@@ -231,20 +243,27 @@ class Phrase:
                 return False
         return True
 
-    def hits(self, message: Message) -> Bits:
-        """The last words of the first part wherever the whole phrase occurs; 0 = it does not."""
+    def hits(self, message: Message, *, denied_too: bool = False) -> Bits:
+        """The last words of the first part wherever the whole phrase occurs; 0 = it does not.
+
+        `denied_too` is for exclusions: "no rolling yet" excuses as much as "rolling".
+        """
         if not self.possible(message):
             return 0
-        found = self.parts[0].after(message.begins, message) >> 1
+        found = self._ends(self.parts[0], message, denied_too)
         for part in self.parts[1:]:
             if not found:
                 return 0
-            other = part.after(message.begins, message) >> 1
+            other = self._ends(part, message, denied_too)
             if self.anywhere:
                 found = found if other else 0
             else:
                 found &= nearby(other, NEAR, message)
         return found
+
+    @staticmethod
+    def _ends(part: Sequence_, message: Message, denied_too: bool) -> Bits:
+        return (part.after(message.everywhere, message) if denied_too else part.after_any(message)) >> 1
 
     def spans(self, message: Message) -> list[str]:
         """The message's words for each part, for explanations: the first and shortest occurrence."""
@@ -252,11 +271,11 @@ class Phrase:
 
 
 def nearby(bits: Bits, reach: int, message: Message) -> Bits:
-    """All places within `reach` words of these, in the same sentence."""
+    """All places within `reach` words of these; full stops in between do not count, for tired people scatter them."""
     wide = bits
     for step in _strides(reach):
         wide |= wide << step | wide >> step
-    return wide & message.sentences_of(bits) & message.everywhere
+    return wide & message.everywhere
 
 
 def excused(bits: Bits, reach: int, turns: Iterable[str], message: Message) -> Bits:
@@ -366,8 +385,10 @@ class PhraseBook:
             return (self._one_of(piece[1:-1], line),)
         if len(_pieces(piece, "/", line)) > 1 or _SINGLE.fullmatch(piece):
             return (self._one_of(piece, line),)
-        if any(sign in piece for sign in "[]()&#^$@~/"):
-            raise PhraseError(f"“{piece}” in “{line}” cannot be read; put a space around brackets, &, ^ and $.")
+        if any(sign in piece for sign in "[]()&#^$@~/") or not any(sign.isalnum() for sign in piece):
+            raise PhraseError(
+                f"“{piece}” in “{line}” cannot be read; put a space around brackets, &, ^ and $, and use $ for a full stop."
+            )
         return tuple(self._word(word) for word in self._words.of_rule(piece))
 
     def _word(self, word: str) -> OneOf:

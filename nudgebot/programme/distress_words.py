@@ -15,6 +15,7 @@ MAX_CHARS = 4096
 BREAK = ""
 """Stands between two sentences; no word of a rule equals it."""
 
+_STOPS = ".!?;\n"
 _APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻ`´′＇ʹ"), "'")
 _SPACED = re.compile(r"(?<![^\W_])(?:[a-z][ ._*\-]{1,3}){3,}[a-z](?![^\W_]|')")
 _TOKEN = re.compile(
@@ -93,7 +94,7 @@ class Words:
                 words.extend(spellings[token])
             elif token in known:
                 words.append(token)
-            elif token[0] in ".!?;\n":
+            elif token[0] in _STOPS:
                 words.append(BREAK)
             else:
                 words.extend(word for word in self._guess(token) if word not in fillers)

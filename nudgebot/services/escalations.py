@@ -380,6 +380,8 @@ async def coordinator_taps(turn: Turn, coordinator: Coordinator, number: str, ac
 
 async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator) -> str:
     """ "I have it": the first one wins, the others are told who."""
+    if case.state == rules.State.CLOSED:
+        return "case.toast.closed_already"
     won = await escalations.change(
         turn.session,
         case.number,
@@ -390,9 +392,6 @@ async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator) ->
         next_wave_at=None,
     )
     to = Recipient.coordinator(coordinator)
-    await turn.session.refresh(case)  # the one that counts, also for a tap of the same moment
-    if case.state == rules.State.CLOSED:
-        return "case.toast.closed_already"
     if not won:
         owner = next(
             (one for one in await people.all_coordinators(turn.session) if one.id == case.acknowledged_by), None
@@ -432,7 +431,6 @@ async def close(turn: Turn, case: Escalation, coordinator: Coordinator | None, o
         outcome=outcome,
         next_wave_at=None,
     )
-    await turn.session.refresh(case)
     if not won:
         return "case.toast.closed_already"
     who = f"coordinator:{coordinator.id}"[:32] if coordinator else "shell"

@@ -34,7 +34,7 @@ async def start_once(standin: StandIn, folder: Path) -> tuple[float, float]:
                 await asyncio.sleep(0.005)
         seconds = time.monotonic() - began
         await asyncio.sleep(2)
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")  # noqa: ASYNC240  # a few bytes
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")  # a few bytes
         resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
     finally:
         process.terminate()

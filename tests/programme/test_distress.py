@@ -50,9 +50,7 @@ def library(rules: list[SafetyRule], lexicon: SafetyLexicon | None = None, langu
         "suicide": {"emergency": 2, "urgent": 3},
         "low": {"urgent": 4, "support": 5},
     }
-    categories = {
-        name: SafetyCategory(name, ranked, "pause", None, (), (), {}) for name, ranked in ranks.items()
-    }
+    categories = {name: SafetyCategory(name, ranked, "pause", None, (), (), {}) for name, ranked in ranks.items()}
     return SafetyLibrary(categories, {language: rules}, {}, {language: lexicon or SafetyLexicon()})
 
 
@@ -65,7 +63,17 @@ def fires(screen: Screen, text: str) -> bool:
 
 @pytest.mark.parametrize(
     "typed",
-    ["I can't cope", "i cant cope", "I can’t cope", "I can`t cope", "I CANNOT COPE", "i can not cope", "Ｉ ｃａｎ'ｔ cope", "i ca\u200bn't cope", "í càn't cópe"],
+    [
+        "I can't cope",
+        "i cant cope",
+        "I can’t cope",
+        "I can`t cope",
+        "I CANNOT COPE",
+        "i can not cope",
+        "Ｉ ｃａｎ'ｔ cope",
+        "i ca\u200bn't cope",
+        "í càn't cópe",
+    ],
 )
 def test_apostrophes_capitals_accents_and_odd_characters_do_not_matter(typed: str) -> None:
     spellings = SafetyLexicon(spellings={"can't": "can not", "cannot": "can not"})
@@ -74,7 +82,19 @@ def test_apostrophes_capitals_accents_and_odd_characters_do_not_matter(typed: st
 
 @pytest.mark.parametrize(
     "typed",
-    ["k i l l myself", "k.i.l.l myself", "k-i-l-l myself", "k1ll myself", "k!ll myself", "k*ll myself", "kiiiill myself", "killmyself", "k i l l  m y s e l f", "kill mysellf", "kill mysef"],
+    [
+        "k i l l myself",
+        "k.i.l.l myself",
+        "k-i-l-l myself",
+        "k1ll myself",
+        "k!ll myself",
+        "k*ll myself",
+        "kiiiill myself",
+        "killmyself",
+        "k i l l  m y s e l f",
+        "kill mysellf",
+        "kill mysef",
+    ],
 )
 def test_spaced_dotted_starred_leet_stretched_and_misspelt_words_are_read(typed: str) -> None:
     lexicon = SafetyLexicon(joined=("kill myself",), repair=("myself",))
@@ -92,7 +112,9 @@ def test_a_real_word_is_never_repaired_into_a_head_word() -> None:
 
 
 def test_fillers_change_nothing() -> None:
-    assert fires(screen_of("want to die", lexicon=SafetyLexicon(fillers=("just", "really"))), "i really want to just die")
+    assert fires(
+        screen_of("want to die", lexicon=SafetyLexicon(fillers=("just", "really"))), "i really want to just die"
+    )
 
 
 def test_an_emoji_counts_as_its_word() -> None:
@@ -182,7 +204,13 @@ def rule(name: str, category: str | None, severity: Severity, phrase: str) -> Sa
 
 def test_all_categories_are_kept_and_the_most_urgent_writes_the_reply() -> None:
     screen = compile_screen(
-        library([rule("l", "low", "support", "sad"), rule("s", "suicide", "urgent", "die"), rule("m", "medical", "emergency", "blue")])
+        library(
+            [
+                rule("l", "low", "support", "sad"),
+                rule("s", "suicide", "urgent", "die"),
+                rule("m", "medical", "emergency", "blue"),
+            ]
+        )
     )
     finding = screen.screen("sad, want to die, baby is blue")
     assert finding.category == "medical"
@@ -236,7 +264,26 @@ def test_no_text_makes_it_fail(shipped: Screen, text: str) -> None:
     shipped.screen(text)
 
 
-WORDS = ("i", "my", "baby", "husband", "hit", "him", "me", "not", "want", "to", "die", "kill", "cry", ".", "he", "the", "is", "38.5")
+WORDS = (
+    "i",
+    "my",
+    "baby",
+    "husband",
+    "hit",
+    "him",
+    "me",
+    "not",
+    "want",
+    "to",
+    "die",
+    "kill",
+    "cry",
+    ".",
+    "he",
+    "the",
+    "is",
+    "38.5",
+)
 
 
 @settings(max_examples=100, deadline=None)
@@ -259,7 +306,10 @@ def test_a_kind_word_after_the_message_takes_nothing_away(shipped: Screen, words
     assert set(before.categories) <= set(after.categories)
 
 
-@pytest.mark.parametrize("unit", ["i want to kill my baby ", "he hits me not ", "k i l l ", ". a", "baby is not breathing and ", "*" * 3, "a" * 50])
+@pytest.mark.parametrize(
+    "unit",
+    ["i want to kill my baby ", "he hits me not ", "k i l l ", ". a", "baby is not breathing and ", "*" * 3, "a" * 50],
+)
 def test_a_hostile_message_takes_no_time(shipped: Screen, unit: str) -> None:
     text = (unit * 4096)[:4000]
     started = time.process_time()

@@ -27,16 +27,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select, update
+
 import nudgebot
 from nudgebot.rehearsal import TOKEN, RemotePerson, StandInProcess
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
 from nudgebot.storage.models import Coordinator, Delivery, Enrolment, Escalation, Inbound, new_id
-from rich.console import Console
-from rich.table import Table
-from sqlalchemy import func, select, update
-
 from tests.reliability.families import enrol
 
 CHECKOUT = Path(nudgebot.__file__).parents[1]
@@ -65,6 +65,7 @@ class Verdict:
     left_over: int
     clean_stop: bool
     distress_reply_p99_s: float
+    distress_reply_p99_awake_s: float
 
     @property
     def kept(self) -> bool:
@@ -84,7 +85,9 @@ class Victim:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._polling = asyncio.Event()
+        self._polls_since = 0.0
         self.said: list[str] = []
+        self.awake: list[tuple[float, float]] = []  # from the first poll to the end, of each life
 
     async def start(self) -> None:
         """Returns once it polls."""
@@ -102,6 +105,7 @@ class Victim:
         if not self._polling.is_set():
             await self.end(signal.SIGKILL)
             raise RuntimeError("The bot did not start:\n" + "".join(self.said[-20:]))
+        self._polls_since = time.time()
 
     async def end(self, how: signal.Signals) -> int:
         assert self._process is not None
@@ -110,6 +114,7 @@ class Victim:
             self._process.send_signal(how)
         code = await asyncio.wait_for(self._process.wait(), 40)
         await self._reading
+        self.awake.append((self._polls_since, time.time()))
         return code
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -221,7 +226,7 @@ async def lives(
 
 async def judge(
     database: Database, journal: Path, kills: int, enrolments: list[int], wrote: dict[int, float], coordinator: int,
-    code: int,
+    code: int, awake: list[tuple[float, float]],
 ) -> Verdict:  # fmt: skip
     """Joins what was accepted with what the database says of it."""
     accepted: dict[int, list[float]] = {}
@@ -244,7 +249,10 @@ async def judge(
         for moment in accepted.get(chat, ())
         if not nudges[chat].due_at.timestamp() <= moment <= (nudges[chat].expires_at or nudges[chat].due_at).timestamp()
     ]
-    waits = sorted(accepted[chat][0] - moment for chat, moment in wrote.items() if chat in accepted)
+    waited = [(moment, accepted[chat][0]) for chat, moment in wrote.items() if chat in accepted]
+    while_awake = [
+        sum(max(0.0, min(until, ended) - max(since, began)) for began, ended in awake) for since, until in waited
+    ]
     copies = Counter({chat: len(accepted.get(chat, ())) for chat in wrote})
     with_case = {int(case.identifier) for case in cases}
     return Verdict(
@@ -262,8 +270,13 @@ async def judge(
         alerts_missing=max(0, len(cases) - len(accepted.get(coordinator, ()))),
         left_over=await unfinished(database),
         clean_stop=code == 0,
-        distress_reply_p99_s=round(waits[int(len(waits) * 0.99)] if waits else 0.0, 2),
+        distress_reply_p99_s=p99([until - since for since, until in waited]),
+        distress_reply_p99_awake_s=p99(while_awake),
     )
+
+
+def p99(seconds: list[float]) -> float:
+    return round(sorted(seconds)[int(len(seconds) * 0.99)], 2) if seconds else 0.0
 
 
 async def crash_loop(
@@ -292,7 +305,7 @@ async def crash_loop(
                 }
                 victim = Victim(environment)
                 wrote, code = await lives(victim, database, kills, enrolments, distressed, chance)
-                return await judge(database, journal, kills, enrolments, wrote, ruth, code)
+                return await judge(database, journal, kills, enrolments, wrote, ruth, code, victim.awake)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -320,7 +333,8 @@ def table(verdict: Verdict, kind: str, seconds: float) -> Table:
     per_kill = verdict.missing_tips / verdict.kills if verdict.kills else 0.0
     shown.add_row("tips that never arrived, a kill", f"{per_kill:.1f}", str(verdict.kills), "")
     shown.add_row("most copies of one safety reply", str(verdict.most_copies), str(distress), "")
-    shown.add_row("distress to reply, 99th percentile", f"{verdict.distress_reply_p99_s} s", str(distress), "")
+    shown.add_row("distress to reply, p99", f"{verdict.distress_reply_p99_s} s", str(distress), "")
+    shown.add_row("… of it while the bot ran", f"{verdict.distress_reply_p99_awake_s} s", str(distress), "")
     shown.add_row("left over · clean stop", f"{verdict.left_over} · {'yes' if verdict.clean_stop else 'NO'}", "", "")
     return shown
 

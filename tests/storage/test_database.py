@@ -8,12 +8,12 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import nudgebot
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
+import nudgebot
 from nudgebot.storage import people
 from nudgebot.storage.database import DATABASE_ERRORS, Database, DatabaseTrouble, is_about_values, trouble_in_words
 from nudgebot.storage.encryption import KeyRing

@@ -148,6 +148,8 @@ def cut(text: Text, longest: int = LONGEST) -> tuple[str, list[MessageEntity]]:
         if piece.bold and part.strip():
             entities.append(MessageEntity(MessageEntity.BOLD, offset=units(words), length=units(part)))
         words += part
+        if part != piece.text:
+            break  # a shorter piece that follows could still fit, and would leave a hole
     return words, entities
 
 

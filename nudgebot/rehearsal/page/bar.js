@@ -44,7 +44,7 @@ export class Bar {
 
   /** Whose age and hour the clock tells. */
   follows(part) {
-    this.family = part;
+    if (part?.tz || !this.family) this.family = part;
     this.tick();
   }
 
@@ -53,7 +53,7 @@ export class Bar {
     one("#now").replaceChildren(el("b", {}, hour(now, zone)), ` ${fullDay(now, zone)}`);
     const children = (this.family?.children ?? []).map((child) => child.words).join(", ");
     one("#family").textContent = this.family?.tz
-      ? `in ${city(zone)}, where ${this.family.name} lives${children ? ` · child ${children}` : ""}` : "in UTC";
+      ? `${city(zone)}${children ? ` · ${this.family.name}’s child: ${children}` : ""}` : "UTC";
     const progress = one("#progress"), { moving } = this.state;
     progress.hidden = !moving;
     if (moving) {

@@ -2,7 +2,7 @@
 
 import { ask, tell, throttled } from "./api.js";
 import { el, icon, one, complain, announce, trying } from "./dom.js";
-import { distance, hour, plural, second, shortDay } from "./words.js";
+import { date, distance, hour, plural, second, shortDay } from "./words.js";
 
 const WHY = {
   theme: "of the day’s theme, for this age",
@@ -217,7 +217,7 @@ export class Curtain {
 /** Every state with the moment it began, where that is another than the one before. */
 function trail(states, zone) {
   let shown = "";
-  return el("p.trail", {}, shortDay(Date.parse(states[0].at), zone), " ", ...states.flatMap(({ state, at }, place) => {
+  return el("p.trail", {}, date(Date.parse(states[0].at), zone), " ", ...states.flatMap(({ state, at }, place) => {
     const moment = at ? second(Date.parse(at), zone) : "", fresh = moment && moment !== shown;
     shown = moment || shown;
     return [place ? " → " : "", el("span.state", { "data-state": state }, state.replace("_", " ")), fresh ? ` ${moment}` : ""];

@@ -47,7 +47,9 @@ export class Phone {
       el("div.screen", {}, this.log, this.typing, this.toEnd, this.toast),
       this.foot);
     for (const kind of ["pointerdown", "focusin"]) this.element.addEventListener(kind, () => this.stage.activate(this));
-    this.log.addEventListener("scroll", () => { this.toEnd.hidden = this.nearTheEnd(); });
+    this.follows = true; // the end of the chat, until somebody scrolls back
+    this.log.addEventListener("scroll", () => { this.follows = this.nearTheEnd(); this.toEnd.hidden = this.follows; });
+    new ResizeObserver(() => { if (this.follows) this.scrollToEnd(); }).observe(this.log);
     this.known = [];
     this.learnCommands().catch(complain);
     this.buildFoot();
@@ -168,7 +170,7 @@ export class Phone {
     const from = Math.min(this.last, this.stale ?? Infinity);
     this.stale = null;
     const chat = await ask(`/control/people/${this.id}/chat?after=${from}`);
-    const atEnd = this.nearTheEnd(), first = this.readUpTo === null;
+    const atEnd = this.follows, first = this.readUpTo === null;
     for (const message of chat.messages) this.put(message);
     this.last = Math.max(this.last, chat.messages.at(-1)?.message_id ?? 0);
     if (first) this.readUpTo = this.last;
@@ -236,7 +238,7 @@ export class Phone {
     if (message.protected) facts.append(el("span", { title: "Cannot be forwarded or saved" }, icon("lock"), el("span.unseen", {}, "protected ")));
     if (message.edited) facts.append("edited ");
     facts.append(el("time", { datetime: new Date(moment).toISOString() }, hour(moment, this.part.tz)));
-    const tick = byBot ? null : el("span.tick", {}, "✓✓");
+    const tick = byBot ? null : el("span.sent", {}, "✓✓");
     if (tick) facts.append(" ", tick);
     const body = el("div.body", {}, el("span.unseen", {}, byBot ? "Bot: " : `${this.part.name}: `),
       ...this.attached(message), ...this.quoted(message),

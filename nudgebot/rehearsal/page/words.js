@@ -20,6 +20,7 @@ export const second = (moment, zone) =>
 export const day = (moment, zone) => format(zone, { weekday: "long", day: "numeric", month: "long" }).format(moment);
 export const shortDay = (moment, zone) =>
   format(zone, { weekday: "short", day: "numeric", month: "short" }).format(moment);
+export const date = (moment, zone) => format(zone, { day: "numeric", month: "short" }).format(moment);
 export const fullDay = (moment, zone) =>
   format(zone, { weekday: "short", day: "numeric", month: "short", year: "numeric" }).format(moment);
 export const city = (zone) => (zone ? zone.split("/").pop().replaceAll("_", " ") : "UTC");
