@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-
 from nudgebot.programme.catalogue import THEMES, Catalogue
 from nudgebot.programme.enrolment import State
 from nudgebot.programme.messages import Kind
@@ -76,10 +74,7 @@ class Curtain:
     async def behind(self, who: int | None, names: dict[str, str]) -> Json:
         """`names`: identifier -> whose phone it is."""
         async with self._runtime.database.read() as session:
-            query = select(Delivery).order_by(Delivery.id.desc()).limit(SHOWN)
-            if who is not None:
-                query = query.where(Delivery.identifier == str(who))
-            rows = list(await session.scalars(query))
+            rows = await deliveries.latest(session, SHOWN, None if who is None else str(who))
             counts = await deliveries.ledger(session)
             parents = [await people.parent_at(session, TELEGRAM, id) for id in names if who in (None, int(id))]
             given = [

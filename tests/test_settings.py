@@ -88,7 +88,7 @@ def test_a_wrong_key_names_its_variable(key):
 
 
 def test_postgresql_without_a_key_says_how_to_make_one():
-    with pytest.raises(BadSettings, match="NUDGEBOT_ENCRYPTION_KEY is not set.*openssl rand"):
+    with pytest.raises(BadSettings, match=r"NUDGEBOT_ENCRYPTION_KEY is not set.*openssl rand"):
         key_ring(read_settings(database_url="postgresql://localhost/nudgebot"))
 
 
@@ -149,6 +149,7 @@ def test_whatever_listen_is_set_to_it_is_taken_or_refused_in_a_sentence(value: s
     try:
         listen = read_settings(listen=value).listen
     except BadSettings as wrong:
-        assert str(wrong).startswith("NUDGEBOT_LISTEN: ")
+        said = str(wrong)
     else:
-        assert listen == "off" or 0 <= int(listen.rpartition(":")[2]) < 65536
+        said = "" if listen == "off" or 0 <= int(listen.rpartition(":")[2]) < 65536 else listen
+    assert not said or said.startswith("NUDGEBOT_LISTEN: ")

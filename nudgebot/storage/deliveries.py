@@ -298,3 +298,11 @@ async def help_offers(session: AsyncSession, enrolment_id: int) -> list[date]:
         .order_by(Delivery.id)
     )
     return [moment.date() for moment in rows]
+
+
+async def latest(session: AsyncSession, limit: int, identifier: str | None = None) -> list[Delivery]:
+    """The newest deliveries, of one person or of all."""
+    statement = select(Delivery).order_by(Delivery.id.desc()).limit(limit)
+    if identifier is not None:
+        statement = statement.where(Delivery.identifier == identifier)
+    return list(await session.scalars(statement))

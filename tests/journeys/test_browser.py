@@ -74,6 +74,9 @@ class Theatre:
         account = next(one for one in world.accounts.values() if one.first_name == name)
         return [message.content["text"] for message in world.chats[account.id].messages.values() if message.by_bot]
 
+    def tips(self, name: str) -> int:
+        return sum("Today:" in text for text in self.chat(name))
+
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def empty_theatre(bare_environment: None) -> AsyncIterator[Theatre]:
@@ -149,12 +152,11 @@ async def test_a_parent_joins_by_tapping_and_typing(theatre: Theatre, page: Page
 
 async def test_nine_days_bring_nine_tips_and_a_check_in_that_is_answered(theatre: Theatre, page: Page) -> None:
     await page.get_by_role("button", name="Behind the curtain").focus()
-    tips = lambda: sum("Today:" in text for text in theatre.chat("Anna"))  # noqa: E731
-    before = tips()
+    before = theatre.tips("Anna")
     for button in ("+1 week", "+1 day", "+1 day"):
         await theatre.moves(page, button)
 
-    assert tips() - before == 9
+    assert theatre.tips("Anna") - before == 9
     await page.get_by_role("tab", name="Plan").click()
     await expect(page.locator(".plan li")).to_have_count(7)
     await expect(page.locator(".plan")).to_contain_text("why: of the day’s theme, for this age")
@@ -357,12 +359,13 @@ async def nameless(page: Page) -> list[str]:
 
 async def too_small(page: Page) -> list[str]:
     """Controls under 24 by 24 CSS pixels (WCAG 2.5.8), links and commands inside a text apart."""
-    return await page.evaluate(
+    found: list[str] = await page.evaluate(
         """[...document.querySelectorAll('button, select, input, textarea')]
            .filter((one) => one.offsetParent && !one.closest('.text'))
            .filter((one) => { const box = one.getBoundingClientRect(); return box.width < 24 || box.height < 24; })
            .map((one) => one.outerHTML.slice(0, 120))"""
     )
+    return found
 
 
 async def test_what_was_kept_goes_on_where_it_ended(bare_environment: None, tmp_path: Path) -> None:

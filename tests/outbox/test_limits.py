@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,7 +118,7 @@ def test_after_a_halt_the_rate_begins_at_half_and_climbs_back_never_beyond_what_
         limits.take(4, "ben", 130.0 + RAMP * step)
         seen.append(limits.rate)
     assert seen == sorted(seen)
-    assert all(later - earlier <= 1 for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in pairwise(seen))
     assert seen[-1] == rate
 
 

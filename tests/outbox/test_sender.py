@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import text
@@ -260,9 +261,7 @@ async def test_messages_to_one_chat_keep_their_order(runtime, sender, line):
     await sender.drain()
     rows = [await row(runtime, number) for number in numbers]
     assert [int(one.message_id) for one in rows] == [1, 2, 3, 4, 5]
-    assert all(
-        later.sending_at - one.sending_at >= timedelta(seconds=1) for one, later in zip(rows, rows[1:], strict=False)
-    )
+    assert all(later.sending_at - one.sending_at >= timedelta(seconds=1) for one, later in pairwise(rows))
 
 
 async def test_a_drain_on_a_clock_that_stands_still_sends_all_that_is_due(runtime, sender, line):

@@ -135,8 +135,8 @@ def test_an_emoji_counts_as_its_word() -> None:
         ("hit ..1 baby", "hit my baby", "hit my own baby"),
         ("#38-41.9 fever", "38,5 fever", "37.9 fever"),
         ("^ help $", "oh dear. help", "help me choose"),
-        ("baby & blue", "blue is my baby", "blue. my baby"),
-        ("baby && blue", "blue. my baby", "blue"),
+        ("baby & blue", "blue. my baby", "blue" + " and then" * 10 + " my baby"),
+        ("baby && blue", "blue" + " and then" * 10 + " my baby", "blue"),
         ("hit~ me", "hitting me", "hitter me"),
         ("@kid is (#1-9 (weeks/months))", "bub is 3 weeks", "bub is 30 weeks"),
     ],
@@ -167,6 +167,41 @@ def test_an_exclusion_far_away_in_a_run_on_message_holds_nothing_back() -> None:
 def test_one_excused_hit_does_not_excuse_the_next() -> None:
     screen = screen_of("want to die", unless=("dog",))
     assert fires(screen, "the dog did want to die. now i want to die")
+
+
+DENIAL = SafetyLexicon(
+    sets={"negation": ("not", "never"), "denial": ("not [a/having]",), "subject": ("he",)}, turns=("but",)
+)
+
+
+def test_a_gap_does_not_skip_a_negation() -> None:
+    screen = screen_of("husband .. hits me", lexicon=DENIAL)
+    assert fires(screen, "my husband always hits me")
+    assert not fires(screen, "my husband never hits me")
+
+
+def test_what_is_denied_right_before_does_not_count() -> None:
+    screen = screen_of("fit", lexicon=DENIAL)
+    assert fires(screen, "she is having a fit")
+    assert not fires(screen, "she is not having a fit")
+
+
+def test_a_negation_inside_the_phrase_is_part_of_the_distress() -> None:
+    assert fires(screen_of("not breathing", lexicon=DENIAL), "he is not breathing")
+
+
+def test_no_before_a_new_subject_is_an_answer_and_not_a_denial() -> None:
+    assert fires(screen_of("he hits me", lexicon=DENIAL), "not he hits me")
+
+
+def test_a_denial_before_but_does_not_excuse_what_follows() -> None:
+    screen = screen_of("throws things", unless=("never hit",), lexicon=DENIAL)
+    assert not fires(screen, "he never hit me or throws things")
+    assert fires(screen, "he never hit me but he throws things")
+
+
+def test_an_excuse_after_but_holds_back_what_stands_before() -> None:
+    assert not fires(screen_of("was low", unless=("fine now",), lexicon=DENIAL), "i was low but i am fine now")
 
 
 def test_an_exclusion_anywhere_holds_back_the_whole_message() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ async def test_a_moment_without_a_zone_is_refused(database: Database):
 
 def test_new_numbers_never_repeat_and_always_grow():
     numbers = [new_id() for _ in range(200_000)]
-    assert all(one < next_one for one, next_one in zip(numbers, numbers[1:], strict=False))
+    assert all(one < next_one for one, next_one in pairwise(numbers))
     assert max(numbers) < 2**63
 
 
