@@ -24,6 +24,9 @@ from nudgebot.telemetry import JOB_SECONDS, log
 INBOUND_KEPT = timedelta(days=7)
 """Telegram repeats an update for a day; its numbers restart after a quiet week."""
 
+STRANGERS_KEPT = timedelta(hours=12)
+"""Deliveries to people without a place in the programme: those who only asked for help, and those who were forgotten."""
+
 SET_ASIDE_KEPT = timedelta(days=1)
 """For the engineer who looks into an update that could not be handled: it may hold what a person wrote."""
 
@@ -59,6 +62,7 @@ async def tidy(runtime: Runtime) -> dict[str, int]:
         return {
             "deliveries": await deliveries.prune(turn.session, turn.now - timedelta(days=keep.keep_deliveries_days)),
             "inbound": await inbound.prune(turn.session, turn.now - INBOUND_KEPT),
+            "strangers": await deliveries.forget_strangers(turn.session, turn.now - STRANGERS_KEPT),
             "set_aside": await inbound.forget_set_aside(turn.session, turn.now - SET_ASIDE_KEPT),
             "case_texts": await cases.forget_texts(
                 turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)

@@ -138,16 +138,12 @@ def check_examples(safety: SafetyLibrary) -> list[str]:
         for rule in rules:
             place = f"{rule.file}:{rule.line}"
             for example in rule.examples:
-                fired = screen.explain(example.text, language, example.child_age_days).fired
-                if rule.id not in {one.rule for one in fired}:
+                if rule.id not in screen.fired(example.text, language, example.child_age_days):
                     complaints.append(f"{place}: the example “{example.text}” does not fire {rule.id}.")
             for look_alike in rule.look_alikes:
-                fired = screen.explain(look_alike.text, language, look_alike.child_age_days).fired
-                for one in fired:
-                    if one.rule == rule.id or (rule.category and one.category == rule.category):
-                        complaints.append(
-                            f"{place}: the look-alike “{look_alike.text}” fires {one.rule} by “{one.phrase}”."
-                        )
+                for other in screen.fired(look_alike.text, language, look_alike.child_age_days).values():
+                    if other is rule or (rule.category and other.category == rule.category):
+                        complaints.append(f"{place}: the look-alike “{look_alike.text}” fires {other.id}.")
     return complaints
 
 

@@ -8,7 +8,7 @@ any other: only a rule's own `unless` lines can hold it back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyRule, Severity
@@ -171,10 +171,16 @@ class Screen:
 
     def screen(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Finding:
         """What the text shows.  `language` is an IETF tag; `child_age_days` counts from birth (negative before it)."""
+        return self._finding(self.fired(text, language, child_age_days).values())
+
+    def fired(
+        self, text: str, language: str | None = None, child_age_days: int | None = None
+    ) -> Mapping[str, SafetyRule]:
+        """Every rule that fires, soft checks included, by id."""
         rules: dict[str, SafetyRule] = {}
         for tongue in self._spoken(language):
             rules |= {rule.id: rule for rule in tongue.fired(tongue.read(text), child_age_days)}
-        return self._finding(rules.values())
+        return rules
 
     def explain(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Explanation:
         """The same answer with its reasons; slower, for people."""

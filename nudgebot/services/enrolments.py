@@ -11,7 +11,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import deliveries, escalations, inbound, people
 from nudgebot.storage.people import Parent
 
 UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
@@ -126,6 +126,9 @@ async def forget(turn: Turn, parent: Parent) -> None:
     """Erases the family.  The last line goes to the address alone: nothing links it to anybody."""
     to = Recipient(Address(parent.carer.channel, parent.carer.identifier), parent.language)
     await people.audit(turn.session, turn.now, "parent", "forgotten", "family")
+    for erase in (deliveries.forget_person, inbound.forget_person):
+        await erase(turn.session, to.address.channel, to.address.identifier)
+    await escalations.forget_person(turn.session, to.address.channel, to.address.identifier, turn.now)
     await people.forget(turn.session, parent)
     await reply(turn, to, "privacy.forgotten")
 

@@ -45,15 +45,16 @@ async def plan_due(runtime: Runtime, batch: int = BATCH) -> dict[str, int]:
             found = await people.due(turn.session, turn.now, batch)
             seen = await people.seen_by(turn.session, [parent.enrolment.id for parent in found])
             for parent in found:
-                due_at = parent.enrolment.next_nudge_at
+                due_at, number = parent.enrolment.next_nudge_at, parent.enrolment.id
                 assert due_at is not None
                 try:
                     async with turn.session.begin_nested():
-                        what = await plan_one(turn, parent, due_at, seen[parent.enrolment.id])
+                        what = await plan_one(turn, parent, due_at, seen[number])
                         await turn.session.flush()
                 except Exception as error:
                     what = "failed"
-                    log().error("nudge.not_planned", enrolment=parent.enrolment.id, error=type(error).__name__)
+                    log().error("nudge.not_planned", enrolment=number, error=type(error).__name__)
+                    await turn.session.refresh(parent.enrolment)  # the rollback emptied what it had changed
                     parent.enrolment.next_nudge_at = turn.now + timedelta(hours=1)
                 done[what] += 1
                 PLANNED.labels(what).inc()

@@ -306,3 +306,20 @@ async def latest(session: AsyncSession, limit: int, identifier: str | None = Non
     if identifier is not None:
         statement = statement.where(Delivery.identifier == identifier)
     return list(await session.scalars(statement))
+
+
+async def forget_person(session: AsyncSession, channel: str, identifier: str) -> None:
+    await session.execute(delete(Delivery).where(Delivery.channel == channel, Delivery.identifier == identifier))
+
+
+async def forget_strangers(session: AsyncSession, before: datetime) -> int:
+    """What was sent to somebody without a place in the programme, the last line to a forgotten parent among it."""
+    done = await session.execute(
+        delete(Delivery).where(
+            Delivery.enrolment_id.is_(None),
+            Delivery.kind != "alert",
+            Delivery.created_at < before,
+            Delivery.state.not_in(("planned", "sending")),
+        )
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]

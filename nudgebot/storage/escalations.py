@@ -132,3 +132,11 @@ async def forget_texts(session: AsyncSession, closed_before: datetime) -> int:
 async def count_by_state(session: AsyncSession) -> dict[str, int]:
     rows = await session.execute(select(Escalation.state, func.count()).group_by(Escalation.state))
     return {state: count for state, count in rows}
+
+
+async def forget_person(session: AsyncSession, channel: str, identifier: str, now: datetime) -> None:
+    """That there was a case stays, for the numbers; whose it was and what was written goes, and nobody can act on it."""
+    mine = (Escalation.channel == channel, Escalation.identifier == identifier)
+    closed = {"state": "closed", "closed_at": now, "outcome": "could_not_reach", "next_wave_at": None}
+    await session.execute(update(Escalation).where(*mine, Escalation.state != "closed").values(**closed))
+    await session.execute(update(Escalation).where(*mine).values(text=None, identifier=""))

@@ -104,3 +104,8 @@ async def prune(session: AsyncSession, before: datetime) -> int:
     """Keys older than Telegram's own memory are not needed to notice a repeat."""
     done = await session.execute(delete(Inbound).where(Inbound.received_at < before, Inbound.state != "new"))
     return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def forget_person(session: AsyncSession, channel: str, identifier: str) -> None:
+    """Their messages' keys, too: a key names the chat."""
+    await session.execute(delete(Inbound).where(Inbound.identifier == identifier))

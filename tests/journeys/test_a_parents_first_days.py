@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import text
 
 from nudgebot.storage import answers
@@ -61,9 +60,6 @@ async def test_who_asks_to_be_forgotten_is_out_of_the_programme_at_once(bot, joi
     assert len(anna.chat) == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="people.forget leaves the chat's id and the words in cases, inbound and deliveries"
-)
 async def test_a_day_after_forgetting_nothing_anywhere_leads_to_the_parent(bot, joins, hires, tells, taps):
     await hires("Ruth")
     anna = await joins("Anna")

@@ -170,7 +170,7 @@ def test_one_excused_hit_does_not_excuse_the_next() -> None:
 
 
 DENIAL = SafetyLexicon(
-    sets={"negation": ("not", "never"), "denial": ("not [a/having]",), "subject": ("he",)}, turns=("but",)
+    sets={"negation": ("not", "never"), "denial": ("not [having] [a]",), "subject": ("he",)}, turns=("but",)
 )
 
 

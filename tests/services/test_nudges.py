@@ -98,7 +98,6 @@ async def test_whatever_is_wrong_in_one_row_it_stops_nobody_else(runtime, damage
     assert await nudges.plan_due(runtime) == {}  # and it does not head the queue for ever
 
 
-@pytest.mark.xfail(strict=True, reason="plan_due reads the row that the rollback emptied: refresh it first")
 async def test_an_error_after_something_was_changed_leaves_that_row_for_later_and_the_others_planned(
     runtime, monkeypatch
 ):

@@ -35,7 +35,8 @@ from nudgebot.telemetry import INBOUND, LAST_POLL, QUARANTINED, log
 
 LONG_POLL = 25  # seconds Telegram may hold a call open
 MOST_ATTEMPTS = 3
-AT_ONCE = 20  # updates handled in one commit
+TAKEN_AT_ONCE = 10  # updates kept in one commit
+AT_ONCE = 10  # updates handled in one commit
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 SLOW = 3.0  # seconds the database may take to keep a batch before distress is answered from memory
 
@@ -213,16 +214,25 @@ class Intake:
                 self._offset = 0
 
     async def _take_polled(self, updates: list[object]) -> None:
-        """Commits, then moves the offset.  While the database is down the offset stays: Telegram keeps them a day."""
-        try:
-            await self.take(updates)
-        except DATABASE_ERRORS as error:
-            log().error("intake.database_trouble", error=type(error).__name__)
-            await self._pause(1.0)
-            return
+        """Commits, then moves the offset.  While the database is down the offset stays: Telegram keeps them a day.
+
+        Some at a time: the answer to the first must not wait for the screening of the hundredth.
+        """
+        for start in range(0, len(updates), TAKEN_AT_ONCE):
+            some = updates[start : start + TAKEN_AT_ONCE]
+            try:
+                await self.take(some)
+            except DATABASE_ERRORS as error:
+                log().error("intake.database_trouble", error=type(error).__name__)
+                await self._answer_from_memory(updates[start:])
+                await self._pause(1.0)
+                return
+            await self._confirm(some)
+
+    async def _confirm(self, updates: list[object]) -> None:
         numbers = [number for raw in updates if isinstance(raw, dict) and (number := _whole(raw.get("update_id")))]
         if numbers:
-            self._offset = max(numbers) + 1
+            self._offset = max(self._offset, max(numbers) + 1)
         else:
             await self._pause(1.0)  # nothing here can be confirmed: the same would come again at once
 
