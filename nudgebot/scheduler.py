@@ -31,7 +31,7 @@ SET_ASIDE_KEPT = timedelta(days=1)
 """For the engineer who looks into an update that could not be handled: it may hold what a person wrote."""
 
 
-PLANNED_AT_ONCE = 20
+PLANNED_AT_ONCE = 10
 """Parents planned in one transaction.  Whoever writes in distress meanwhile waits for one such transaction to end."""
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from nudgebot import cli
 from nudgebot.programme.catalogue import Catalogue
+from nudgebot.programme.distress import Screen
 from nudgebot.programme.simulation import Persona, simulate
 from nudgebot.rehearsal import StandIn
 from nudgebot.settings import PREFIX, SECRETS, Settings
@@ -44,12 +45,20 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
-def nudgebot(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`nudgebot("content", "check", CONTENT="/there")`: the command in an empty folder, as typed, with these settings."""
+def nudgebot(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], catalogue: Catalogue, screen: Screen
+) -> Run:
+    """`nudgebot("content", "check", CONTENT="/there")`: the command in an empty folder, as typed, with these settings.
+
+    The shipped library is loaded and compiled once for all of them; as processes the same is done in test_content.py.
+    """
 
     def run(*words: object, stdin: bytes = b"", **settings: str) -> Ran:
         with monkeypatch.context() as patched:
             patched.setenv("COLUMNS", "300")
+            if "CONTENT" not in settings:
+                patched.setattr("nudgebot.app.load", lambda folder: catalogue)
+                patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
             for name, value in settings.items():
                 patched.setenv(PREFIX + name, value)
             patched.setattr(sys, "argv", ["nudgebot", *map(str, words)])

@@ -65,7 +65,7 @@ class Sender:
             left = await deliveries.left_in_flight(turn.session, self.fence)
             for row in left:
                 verdict = unknown(row.id, row.kind, row.attempt, turn.now)
-                await deliveries.settle_in_flight(turn.session, row, verdict.state, turn.now)
+                await deliveries.settle_in_flight(turn.session, row, verdict.state, verdict.next_at or turn.now)
                 SENT.labels(row.kind, "found_in_flight").inc()
         if left:
             log().warning("outbox.found_in_flight", deliveries=len(left))

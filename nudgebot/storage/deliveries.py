@@ -185,12 +185,12 @@ async def left_in_flight(session: AsyncSession, fence: int) -> list[Delivery]:
     return list(await session.scalars(select(Delivery).where(_SENDING, Delivery.fence < fence)))
 
 
-async def settle_in_flight(session: AsyncSession, delivery: Delivery, state: str, now: datetime) -> None:
+async def settle_in_flight(session: AsyncSession, delivery: Delivery, state: str, next_at: datetime) -> None:
     """Decides a row found in `sending`: state and fence are tested in the same update as it is changed."""
     await session.execute(
         update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.state == "sending", Delivery.fence == delivery.fence)
-        .values(state=state, outcome="unknown", ambiguous=Delivery.ambiguous + 1, next_at=now)
+        .values(state=state, outcome="unknown", ambiguous=Delivery.ambiguous + 1, next_at=next_at)
         .execution_options(synchronize_session=False)
     )
 

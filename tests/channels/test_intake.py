@@ -176,6 +176,42 @@ async def test_updates_out_of_order_are_all_confirmed(bot: Bot, standin: StandIn
     assert asked[:3] == [asked[0], 5004, 0]
 
 
+async def test_the_first_of_a_hundred_is_answered_before_the_hundredth_is_screened(bot: Bot, monkeypatch):
+    kept: list[int] = []
+    real = bot.app.intake._keep
+
+    async def keep(updates: Any) -> Any:
+        kept.append(len(updates))
+        return await real(updates)
+
+    monkeypatch.setattr(bot.app.intake, "_keep", keep)
+    await bot.app.intake._take_polled([message(number, chat=1000 + number) for number in range(1, 101)])
+    assert sum(kept) == 100
+    assert max(kept) == taking.TAKEN_AT_ONCE
+
+
+async def test_a_batch_that_fails_half_way_is_not_confirmed_and_all_its_distress_is_answered(
+    bot: Bot, standin: StandIn, monkeypatch
+):
+    anna = standin.person("Anna", "en")
+    await anna.says("/start")
+    await bot.quiet()
+    updates = [*(message(number, chat=2000 + number) for number in range(1, 16)), message(99, DESPAIR, chat=anna.id)]
+    intake, real, batches = Intake(bot.runtime, bot.app.application, bot.app.channel), bot.app.intake._keep, 0
+
+    async def keep(some: Any) -> Any:
+        nonlocal batches
+        batches += 1
+        if batches > 1:
+            raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+        return await real(some)
+
+    monkeypatch.setattr(intake, "_keep", keep)
+    await intake._take_polled(updates)
+    assert intake._offset == 0
+    await anna.sees("emergency")
+
+
 async def test_numbers_that_start_again_lower_after_a_quiet_week_are_taken(bot: Bot, monkeypatch):
     batches = [[message(1, update=900_000)], [], [message(2, update=40)], []]
     asked: list[int] = []

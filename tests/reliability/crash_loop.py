@@ -45,7 +45,6 @@ WORDS = "I want to kill myself"
 FIRST_PARENT = 10_000_000
 STARTS_WITHIN = 60.0
 SETTLES_WITHIN = 180.0
-MOST_COPIES = 3
 
 
 @dataclass
@@ -69,12 +68,12 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
-        """Is this what the delivery contract promises?"""
+        """Is this what the delivery contract promises?  Copies are bounded by the backoff, not by a number: see the table."""
         wrong = (
             self.duplicate_tips, self.missing_unmarked, self.out_of_window, self.distress_lost,
             self.distress_unanswered, self.alerts_missing, self.left_over,
         )  # fmt: skip
-        return not any(wrong) and self.most_copies <= MOST_COPIES and self.clean_stop
+        return not any(wrong) and self.clean_stop
 
 
 class Victim:

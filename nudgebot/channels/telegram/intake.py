@@ -219,20 +219,16 @@ class Intake:
         Some at a time: the answer to the first must not wait for the screening of the hundredth.
         """
         for start in range(0, len(updates), TAKEN_AT_ONCE):
-            some = updates[start : start + TAKEN_AT_ONCE]
             try:
-                await self.take(some)
+                await self.take(updates[start : start + TAKEN_AT_ONCE])
             except DATABASE_ERRORS as error:
                 log().error("intake.database_trouble", error=type(error).__name__)
                 await self._answer_from_memory(updates[start:])
                 await self._pause(1.0)
                 return
-            await self._confirm(some)
-
-    async def _confirm(self, updates: list[object]) -> None:
         numbers = [number for raw in updates if isinstance(raw, dict) and (number := _whole(raw.get("update_id")))]
         if numbers:
-            self._offset = max(self._offset, max(numbers) + 1)
+            self._offset = max(numbers) + 1
         else:
             await self._pause(1.0)  # nothing here can be confirmed: the same would come again at once
 
