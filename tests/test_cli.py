@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from nudgebot import cli
+from nudgebot.cli.distress import _asked
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen
 from nudgebot.programme.simulation import Persona, simulate
@@ -28,7 +29,7 @@ from nudgebot.storage import escalations, people
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 
-ROOT = Path(cli.__file__).parent.parent
+ROOT = Path(cli.__file__).parents[2]
 TOKEN = "123456789:AAE-a_made_up_token_of_the_right_shape"
 NOBODY = "http://127.0.0.1:9"
 """No Bot API answers there."""
@@ -252,7 +253,7 @@ def test_a_line_that_is_not_as_agreed_is_named_and_the_ones_before_are_answered(
 )
 def test_no_line_can_break_the_screening_of_a_file(line):
     with pytest.raises((ValueError, RecursionError)):
-        cli._asked(line)
+        _asked(line)
 
 
 def test_without_safety_rules_nothing_is_called_harmless(nudgebot, tmp_path):
