@@ -198,6 +198,12 @@ class Delivery(Base):
             sqlite_where=text("state = 'sending'"),
             postgresql_where=text("state = 'sending'"),
         ),
+        Index(
+            "ix_deliveries_withdraw_at",
+            "withdraw_at",
+            sqlite_where=text("withdraw_at IS NOT NULL"),
+            postgresql_where=text("withdraw_at IS NOT NULL"),
+        ),
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     dedupe_key: Mapped[str] = mapped_column(String(96), unique=True)  # tip:{enrolment}:{local date}: "once" is here
@@ -224,6 +230,7 @@ class Delivery(Base):
     message_id: Mapped[str | None] = mapped_column(String(32))
     outcome: Mapped[str | None] = mapped_column(String(64))  # why it ended so, in a word or two
     ambiguous: Mapped[int] = mapped_column(Integer, default=0)  # how often nobody could say whether it arrived
+    withdraw_at: Mapped[datetime | None]  # taken back from the chat then: a parent's words on a coordinator's phone
 
 
 class Seen(Base):
@@ -296,6 +303,46 @@ class Escalation(Base):
     acknowledged_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(32))  # how it ended; programme/escalation.py OUTCOMES
+    after: Mapped[int | None] = mapped_column(Integer)  # the number of this person's case before it
+    look_at: Mapped[datetime | None] = mapped_column(index=True)  # when the owner wants to be reminded
+    follow_up_at: Mapped[datetime | None] = mapped_column(index=True)  # the next reminder to ask how they are now
+    follow_ups: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # reminders given so far
+    talking_since: Mapped[datetime | None]  # a coordinator and the parent write to each other through the bot
+
+
+class Note(Base):
+    """What a coordinator saw, said or agreed about a case.  Goes with the case's text."""
+
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    escalation_id: Mapped[int] = mapped_column(ForeignKey("escalations.id", ondelete="CASCADE"), index=True)
+    author: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    text: Mapped[str] = mapped_column(Sealed("notes|text"))  # short and factual
+    created_at: Mapped[datetime]
+
+
+class Letter(Base):
+    """Words that a person wrote for another to read: sealed here, so that no delivery carries them."""
+
+    __tablename__ = "letters"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    escalation_id: Mapped[int] = mapped_column(ForeignKey("escalations.id", ondelete="CASCADE"), index=True)
+    author: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the parent
+    text: Mapped[str] = mapped_column(Sealed("letters|text"))  # as it was written, never read as markup
+    created_at: Mapped[datetime]
+
+
+class LineCheck(Base):
+    """Somebody of the team called a support line: it works, or it failed.  The newest one counts."""
+
+    __tablename__ = "line_checks"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    country: Mapped[str] = mapped_column(String(2))  # ISO 3166, as the name of the file in content/support
+    number: Mapped[str] = mapped_column(String(64))  # as the library writes it
+    works: Mapped[bool]  # False takes the line out of use at once
+    checked_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    checked_on: Mapped[date]  # the day in the programme's zone
+    created_at: Mapped[datetime]
 
 
 class Coordinator(Base):
@@ -310,6 +357,10 @@ class Coordinator(Base):
     language: Mapped[str] = mapped_column(String(16))
     role: Mapped[str] = mapped_column(String(16))  # lead | coordinator | author
     on_duty: Mapped[bool] = mapped_column(default=True)  # told first of new cases
+    duty_until: Mapped[datetime | None]  # on duty until then; NULL = until they say otherwise
+    away_until: Mapped[datetime | None]  # away until then, and on duty again by itself
+    talks_in: Mapped[int | None]  # the case their typed words go to
+    awaiting: Mapped[str | None] = mapped_column(String(48))  # what their next message is: note:12
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
