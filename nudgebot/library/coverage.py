@@ -1,36 +1,27 @@
-"""Is there a tip for every child on every day?  Counts by band and theme, and walks the real selection day by day."""
+"""Is there a tip for every child on every day?  Counts by band and theme, and what the walks through the real selection found."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from nudgebot.library.loader import Library, without_retired
-from nudgebot.programme.catalogue import EVERGREEN, THEMES, Catalogue, Pace, Status
-from nudgebot.programme.planning import nudge_days
-from nudgebot.programme.selection import (
-    COMES_BACK_AFTER,
-    COMES_BACK_IN_LONG_BAND_AFTER,
-    EARLY_BAND,
-    choose_tip,
-    stage_on,
-    theme_today,
-)
+from nudgebot.library.walks import KINDS, Findings, Found, walk_everybody
+from nudgebot.programme.catalogue import EVERGREEN, THEMES, Band, Catalogue, Pace, Status
+from nudgebot.programme.selection import COMES_BACK_IN_LONG_BAND_AFTER, EARLY_BAND
 
-TWO_YEARS = 729
-ELEVENTH_BIRTHDAY = 4017
-
-WALKS: Mapping[Pace, int] = {Pace.DAILY: TWO_YEARS, Pace.THREE: TWO_YEARS, Pace.WEEKLY: ELEVENTH_BIRTHDAY}
-"""The last day of the child's life for which the library promises each pace."""
-
-A_MONDAY = date(2024, 1, 1)
-"""Children are born on this and the six following days: only the weekday matters to what is chosen."""
+KINDS_IN_WORDS = {
+    "lives": "whole lives",
+    "joining": "joining on every day",
+    "another_one": "always another one",
+    "two_children": "two children",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +34,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one family is sent on one day; `tip` is None on a day with only a hello."""
+class Supply:
+    """How long the tips last that fit a band: its own, and the evergreens."""
 
-    age: int
-    band: str
-    tip: str | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """A tip that came back inside its band, or sooner than it may between bands."""
-
-    tip: str
-    band: str
-    age: int
-    days_since: int
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """One pace, for children born on each weekday."""
-
-    pace: Pace
-    last_day: int
-    messages: int = 0
-    repeats: tuple[Repeat, ...] = ()
-    empty: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Band -> ages in days on which some child gets only a hello."""
-    why: Mapping[str, int] = field(default_factory=dict)
-    """How often the day's tip was of the day's theme, an evergreen, or of another theme."""
+    tips: int
+    weeks: float
 
     @property
-    def empty_days(self) -> int:
-        return sum(len(ages) for ages in self.empty.values())
+    def a_week(self) -> int:
+        """The fastest pace that the band can keep from its first day to its last."""
+        return min(7, int(self.tips / self.weeks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +51,92 @@ class Coverage:
     bands: Mapping[str, Mapping[str, Share]]
     """Band, and EVERGREEN -> theme -> share."""
     names: Mapping[str, str]
+    supplies: Mapping[str, Supply]
+    """Of each band that lasts for a known time."""
     tips: int
     check_ins: int
-    walks: tuple[Walk, ...]
+    walks: Found
+
+    @property
+    def repeats(self) -> int:
+        return sum(len(found.repeats) for found in self._all())
+
+    @property
+    def empty_days(self) -> int:
+        return sum(found.empty_days for found in self._all())
+
+    @property
+    def too_slow_days(self) -> int:
+        return sum(found.too_slow_days for found in self._all())
+
+    @property
+    def kept(self) -> bool:
+        """Is every promise kept?"""
+        return not (self.repeats or self.empty_days or self.too_slow_days)
+
+    def paces(self, band: str) -> list[Pace]:
+        """At what paces do families have the band who chose a tip a day and came early?  The fastest first."""
+        had = self.walks["lives"][Pace.DAILY].paces.get(band, ()) if "lives" in self.walks else ()
+        return [pace for pace in Pace if pace in had]
+
+    def too_long(self) -> Iterator[str]:
+        """Bands with fewer tips than weeks: the documented exception to "never twice inside a band"."""
+        return (band for band, supply in self.supplies.items() if supply.a_week < 1)
+
+    def came_back(self, band: str) -> int:
+        return sum(found.came_back[band] for found in self._all())
+
+    def _all(self) -> Iterator[Findings]:
+        return (found for by_pace in self.walks.values() for found in by_pace.values())
 
     def as_json(self) -> dict[str, object]:
-        """`repeats` and `empty_days` sum up the walks, which follow one by one."""
+        """`repeats`, `empty_days` and `too_slow_days` sum up the walks, which follow kind by kind; `walks` are lives."""
+        kinds = {
+            kind: {pace.value: _found_as_json(found) for pace, found in by.items()} for kind, by in self.walks.items()
+        }
         return {
             "tips": self.tips,
             "check_ins": self.check_ins,
-            "bands": {band: _band_as_json(shares) for band, shares in self.bands.items()},
-            "repeats": sum(len(walk.repeats) for walk in self.walks),
-            "empty_days": sum(walk.empty_days for walk in self.walks),
-            "walks": {walk.pace.value: _walk_as_json(walk) for walk in self.walks},
+            "bands": {band: self._band_as_json(band, shares) for band, shares in self.bands.items()},
+            "repeats": self.repeats,
+            "empty_days": self.empty_days,
+            "too_slow_days": self.too_slow_days,
+            "exceptions": {
+                band: {
+                    "tips": self.supplies[band].tips,
+                    "weeks": round(self.supplies[band].weeks, 1),
+                    "may_come_back_after_weeks": COMES_BACK_IN_LONG_BAND_AFTER.days // 7,
+                    "came_back": self.came_back(band),
+                }
+                for band in self.too_long()
+            },
+            "walks": kinds.pop("lives", {}),
+            **kinds,
         }
 
+    def _band_as_json(self, band: str, shares: Mapping[str, Share]) -> dict[str, object]:
+        found: dict[str, object] = {
+            "tips": sum(share.have for share in shares.values()),
+            "approved": sum(share.approved for share in shares.values()),
+            "themes": {theme: {"have": share.have, "needed": share.needed} for theme, share in shares.items()},
+        }
+        if supply := self.supplies.get(band):
+            found |= {"weeks": round(supply.weeks, 1), "with_evergreens": supply.tips, "a_week": supply.a_week}
+        if paces := self.paces(band):
+            found["paces_of_daily_families"] = [pace.value for pace in paces]
+        return found
 
-def survey(library: Library, *, walks: Mapping[Pace, int] = WALKS) -> Coverage:
-    """Drafts count, retired tips do not."""
+
+def survey(library: Library, *, kinds: Sequence[str] = KINDS, processes: int | None = None) -> Coverage:
+    """Drafts count, retired tips do not.  `kinds` of families are followed, in so many processes."""
     catalogue = without_retired(library.catalogue)
     return Coverage(
         bands=_shares(library, catalogue),
         names={band.id: band.name for band in catalogue.bands} | {EVERGREEN: "Any age"},
+        supplies=supplies(catalogue),
         tips=len(catalogue.tips),
         check_ins=len(catalogue.check_ins),
-        walks=tuple(walk(catalogue, pace, last_day) for pace, last_day in walks.items()),
+        walks=walk_everybody(catalogue, kinds, processes=processes) if kinds else {},
     )
 
 
@@ -127,116 +154,80 @@ def _shares(library: Library, catalogue: Catalogue) -> dict[str, dict[str, Share
     }
 
 
-# --- the walk --------------------------------------------------------------------------------------------------------
+def supplies(catalogue: Catalogue) -> dict[str, Supply]:
+    """Band -> its tips and weeks; without the early babies' band, whose stay nobody knows."""
+    return {band.id: _supply(catalogue, band) for band in catalogue.bands if band.id != EARLY_BAND}
 
 
-def walk(catalogue: Catalogue, pace: Pace, last_day: int) -> Walk:
-    """Follows seven children, one born on each weekday, from birth to `last_day` with the programme's own selection."""
-    steps = [list(follow(catalogue, pace, A_MONDAY + timedelta(days=offset), last_day)) for offset in range(7)]
-    empty: dict[str, set[int]] = {}
-    for step in (step for child in steps for step in child if step.tip is None):
-        empty.setdefault(step.band, set()).add(step.age)
-    return Walk(
-        pace=pace,
-        last_day=last_day,
-        messages=sum(len(child) for child in steps),
-        repeats=tuple(repeat for child in steps for repeat in repeats(child)),
-        empty={band: tuple(sorted(ages)) for band, ages in empty.items()},
-        why=Counter(step.why for child in steps for step in child),
+def _supply(catalogue: Catalogue, band: Band) -> Supply:
+    fitting = sum(
+        tip.band in (band.id, EVERGREEN) and tip.from_day <= band.to_day and tip.to_day >= band.from_day
+        for tip in catalogue.tips.values()
     )
-
-
-def follow(catalogue: Catalogue, pace: Pace, born: date, last_day: int, *, weeks_early: int = 0) -> Iterator[Step]:
-    """One family that joins at birth and is never paused."""
-    week_start = catalogue.settings.week_start
-    weekdays = nudge_days(pace, week_start)
-    seen: dict[str, date] = {}
-    nudges = 0
-    for age in range(last_day + 1):
-        today = born + timedelta(days=age)
-        if today.weekday() not in weekdays:
-            continue
-        stage = stage_on(catalogue, born, today, born=True, weeks_early=weeks_early)
-        theme = theme_today(today, pace, week_start, nudges)
-        choice = choose_tip(catalogue, stage, theme=theme, today=today, seen=seen)
-        nudges += 1
-        if choice.tip is not None:
-            seen[choice.tip.id] = today
-        yield Step(
-            age=age,
-            band=stage.band.id if stage.band else "",
-            tip=choice.tip.id if choice.tip else None,
-            why=choice.why,
-        )
-
-
-def repeats(steps: list[Step]) -> Iterator[Repeat]:
-    """Checked here on its own, not by the selection's rules: never twice in a band but after 78 weeks, and 180 days
-    between bands."""
-    last: dict[str, Step] = {}
-    for step in steps:
-        if step.tip is None:
-            continue
-        before = last.get(step.tip)
-        last[step.tip] = step
-        if before is None or step.band == EARLY_BAND:  # the early-baby pool repeats freely
-            continue
-        least = COMES_BACK_IN_LONG_BAND_AFTER if before.band == step.band else COMES_BACK_AFTER
-        if step.age - before.age < least.days:
-            yield Repeat(step.tip, step.band, step.age, step.age - before.age)
+    return Supply(fitting, (band.to_day - band.from_day + 1) / 7)
 
 
 # --- for people ------------------------------------------------------------------------------------------------------
 
 
-def heat_map(coverage: Coverage) -> Table:
-    """Band by theme: what there is of what is needed; green is enough, red is less than two thirds."""
-    table = Table(title=f"{coverage.tips} tips, {coverage.check_ins} check-ins", title_justify="left")
-    table.add_column("band")
-    table.add_column("")
-    for theme in THEMES:
-        table.add_column(theme, justify="right")
-    table.add_column("tips", justify="right")
-    table.add_column("approved", justify="right")
-    for band, shares in coverage.bands.items():
-        table.add_row(
-            band,
-            coverage.names[band],
-            *(_cell(shares[theme]) for theme in THEMES),
-            str(sum(share.have for share in shares.values())),
-            str(sum(share.approved for share in shares.values())),
-        )
-    return table
-
-
-def _cell(share: Share) -> Text:
-    if share.needed == 0:
-        return Text(str(share.have) if share.have else "·", style="dim")
-    full = share.have / share.needed
-    style = "black on green" if full >= 1 else "black on yellow" if full >= 2 / 3 else "white on red"
-    return Text(f" {share.have}/{share.needed} ", style=style)
-
-
 def walk_table(coverage: Coverage) -> Table:
-    """What children born on each weekday receive: repeats, and days with only a hello."""
-    table = Table(title="Day by day, born on each weekday", title_justify="left")
-    for column in ("pace", "to day", "messages", "own theme", "repeats", "empty days", "empty in"):
-        table.add_column(column, justify="left" if column in ("pace", "empty in") else "right")
-    for one in coverage.walks:
-        themed = one.why.get("theme", 0) + one.why.get("evergreen", 0)
+    """What families received: repeats, days with only a hello, and days below the promised pace."""
+    table = Table(title="Families followed, message by message", title_justify="left", box=box.SIMPLE, padding=0)
+    for column in ("families", "chose", "number", "messages", "repeats", "empty days", "too slow"):
+        table.add_column(column, justify="left" if column in ("families", "chose") else "right", no_wrap=True)
+    for kind, by_pace in coverage.walks.items():
+        for pace, found in by_pace.items():
+            table.add_row(
+                KINDS_IN_WORDS[kind] if pace is Pace.DAILY else "",
+                pace.value,
+                f"{found.families:,}",
+                f"{found.messages:,}",
+                *(_count(number) for number in (len(found.repeats), found.empty_days, found.too_slow_days)),
+            )
+    return table
+
+
+def _count(number: int) -> Text:
+    return Text(str(number), style="red" if number else "green")
+
+
+def pace_table(coverage: Coverage) -> Table:
+    """How often each band can send, and how often it does to families who chose a tip a day."""
+    table = Table(title="The largest pace each band can keep", title_justify="left", box=box.SIMPLE, padding=0)
+    for column in ("band", "weeks", "tips that fit", "a week", "chose daily, gets"):
+        table.add_column(column, justify="left" if column in ("band", "chose daily, gets") else "right", no_wrap=True)
+    for band, supply in coverage.supplies.items():
         table.add_row(
-            one.pace.value,
-            str(one.last_day),
-            str(one.messages),
-            f"{themed / one.messages:.0%}" if one.messages else "-",
-            Text(str(len(one.repeats)), style="red" if one.repeats else "green"),
-            Text(str(one.empty_days), style="red" if one.empty_days else "green"),
-            "; ".join(f"{band}: {', '.join(_runs(ages))}" for band, ages in one.empty.items()),
+            f"{band} {coverage.names[band]}",
+            f"{supply.weeks:.0f}",
+            str(supply.tips),
+            str(supply.a_week),
+            " or ".join(pace.value for pace in coverage.paces(band)),
         )
     return table
 
 
-def _runs(ages: tuple[int, ...], most: int = 4) -> Iterator[str]:
+def verdicts(coverage: Coverage) -> Iterator[str]:
+    """What is wrong, one sentence each; and the documented exception, so that nobody takes it for a fault."""
+    for kind, by_pace in coverage.walks.items():
+        for pace, found in by_pace.items():
+            who = f"{KINDS_IN_WORDS[kind]}, {pace.value}"
+            for says, ages_by_band in (("only a hello", found.empty), ("slower than promised", found.too_slow)):
+                for band, ages in ages_by_band.items():
+                    yield f"{who}: {says} in {band} on day {', '.join(_runs(sorted(ages)))}."
+            for one in found.repeats[:5]:
+                yield f"{who}: {one.tip} came back in {one.band} on day {one.age}, {one.days_since} days after."
+            if len(found.repeats) > 5:
+                yield f"{who}: and {len(found.repeats) - 5} repeats more."
+    for band in coverage.too_long():
+        supply, weeks = coverage.supplies[band], COMES_BACK_IN_LONG_BAND_AFTER.days // 7
+        yield (
+            f"Exception: {band} ({coverage.names[band]}) has {supply.tips} tips for {supply.weeks:.0f} weeks, so there, "
+            f"and only there, a tip may come back after {weeks} weeks. It did so {coverage.came_back(band):,} times."
+        )
+
+
+def _runs(ages: Iterable[int], most: int = 4) -> Iterator[str]:
     """Days that follow each other as `from-to`, the first few of them."""
     runs = [[age for _, age in run] for _, run in groupby(enumerate(ages), key=lambda pair: pair[1] - pair[0])]
     for run in runs[:most]:
@@ -248,22 +239,17 @@ def _runs(ages: tuple[int, ...], most: int = 4) -> Iterator[str]:
 # --- for programs ----------------------------------------------------------------------------------------------------
 
 
-def _band_as_json(shares: Mapping[str, Share]) -> dict[str, object]:
+def _found_as_json(found: Findings) -> dict[str, object]:
     return {
-        "tips": sum(share.have for share in shares.values()),
-        "approved": sum(share.approved for share in shares.values()),
-        "themes": {theme: {"have": share.have, "needed": share.needed} for theme, share in shares.items()},
-    }
-
-
-def _walk_as_json(walk: Walk) -> dict[str, object]:
-    return {
-        "to_day": walk.last_day,
-        "messages": walk.messages,
-        "why": dict(walk.why),
+        "families": found.families,
+        "messages": found.messages,
+        "given_away": found.given_away,
+        "why": dict(found.why),
+        "themes": {theme: found.themes[theme] for theme in THEMES},
         "repeats": [
             {"tip": one.tip, "band": one.band, "age_days": one.age, "days_since": one.days_since}
-            for one in walk.repeats
+            for one in found.repeats
         ],
-        "empty_days": {band: list(ages) for band, ages in walk.empty.items()},
+        "empty_days": {band: sorted(ages) for band, ages in found.empty.items()},
+        "too_slow_days": {band: sorted(ages) for band, ages in found.too_slow.items()},
     }

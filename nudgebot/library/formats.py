@@ -449,9 +449,10 @@ def settings(record: Record) -> ProgrammeSettings:
         quiet_from=quiet_from,
         quiet_to=quiet_to,
         nudge_time=record.clock("nudge_time"),
-        duty=_duty(record.record("duty", "duty")),
+        duty=(duty := _duty(record.record("duty", "duty"))),
         languages=languages,
         main_language=languages[0],
+        digests=_digests(record, duty),
         cohorts=_cohorts(record.record("cohorts", "the list of cohorts", required=False)),
         keep_escalation_text_days=keep.whole("escalation_text_days", low=1, high=3660),
         keep_deliveries_days=keep.whole("deliveries_days", low=1, high=3660),
@@ -479,6 +480,13 @@ def _duty(record: Record) -> DutyHours:
         record.complain("hours", "duty hours end on the day they begin: the second hour is the later one")
     record.finish()
     return DutyHours(tz, days, start, end)
+
+
+def _digests(record: Record, duty: DutyHours) -> tuple[time, ...]:
+    found = tuple(sorted(set(record.clocks("digests"))))
+    if outside := [one for one in found if not _within(one, duty.from_hour, duty.to_hour)]:
+        record.complain("digests", f"nobody of the team reads a digest at {outside[0]:%H:%M}: take an hour inside the duty hours")
+    return found
 
 
 def weekdays(text: str) -> tuple[int, ...]:

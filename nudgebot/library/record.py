@@ -254,6 +254,16 @@ class Record:
             self.complain(key, f'"{key}" is an hour such as 09:00, and "{value}" is not')
         return found or time(0)
 
+    def clocks(self, key: str) -> tuple[time, ...]:
+        """Hours of the day, written `["09:30", "14:30"]`."""
+        found = []
+        for value in self.texts(key, required=True):
+            if (hour := _clock(value)) is None:
+                self.complain(key, f'"{key}" are hours such as 09:30, and "{value}" is not one')
+            else:
+                found.append(hour)
+        return tuple(found)
+
     def hours(self, key: str) -> Span:
         """From and to, written `20:00-08:00`."""
         value = self._scalar(key, required=True, kind="two hours")

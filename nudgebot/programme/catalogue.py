@@ -33,7 +33,10 @@ class Pace(StrEnum):
 
     @property
     def per_week(self) -> int:
-        return {"daily": 7, "three": 3, "weekly": 1}[self.value]
+        return _PER_WEEK[self]
+
+
+_PER_WEEK = {Pace.DAILY: 7, Pace.THREE: 3, Pace.WEEKLY: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,7 @@ class ProgrammeSettings:
     duty: DutyHours
     languages: tuple[str, ...]
     main_language: str
+    digests: tuple[time, ...] = (time(9, 30), time(14, 30))  # when the team hears of what can wait, in the duty's zone
     cohorts: Mapping[str, Cohort] = field(default_factory=dict)
     keep_escalation_text_days: int = 30
     keep_deliveries_days: int = 90
@@ -260,15 +264,22 @@ class Catalogue:
     version: str  # 12 hex digits over all files
 
     def band_at(self, age_days: int) -> Band | None:
-        return next((band for band in self.bands if band.holds(age_days)), None)
+        return self._bands_by_age.get(age_days)
 
     @cached_property
-    def tips_by_band(self) -> Mapping[str, tuple[Tip, ...]]:
-        """Band id (or EVERGREEN) -> its tips, in the order they would be sent when nothing else decides."""
-        found: dict[str, list[Tip]] = {}
-        for tip in self.tips.values():
-            found.setdefault(tip.band, []).append(tip)
-        return {band: tuple(sorted(tips, key=lambda tip: (tip.order, tip.id))) for band, tips in found.items()}
+    def _bands_by_age(self) -> Mapping[int, Band]:
+        """A band for each day of a childhood: asked for every child on every day."""
+        return {age: band for band in reversed(self.bands) for age in range(band.from_day, band.to_day + 1)}
+
+    @cached_property
+    def stock(self) -> Mapping[str, Mapping[str, tuple[Tip, ...]]]:
+        """Band id (or EVERGREEN) -> theme -> its tips in the order of sending: window closing first, then by order."""
+        found: dict[str, dict[str, list[Tip]]] = {}
+        for tip in sorted(self.tips.values(), key=lambda tip: (tip.to_day, tip.order, tip.id)):
+            found.setdefault(tip.band, {}).setdefault(tip.theme, []).append(tip)
+        return {
+            band: {theme: tuple(themes[theme]) for theme in THEMES if theme in themes} for band, themes in found.items()
+        }
 
     def language(self, wanted: str | None) -> str:
         """The language we can speak that is nearest to an IETF tag such as `pt-BR`."""

@@ -40,6 +40,13 @@ def nudge_days(pace: Pace, week_start: int) -> frozenset[int]:
     return frozenset((week_start + offset) % 7 for offset in _DAY_OFFSETS[pace])
 
 
+def nudges_between(first: date, last: date, pace: Pace, week_start: int) -> int:
+    """How many daily messages fall on these dates, both included."""
+    weeks, days_over = divmod(max(0, (last - first).days + 1), 7)
+    weekdays = nudge_days(pace, week_start)
+    return weeks * len(weekdays) + sum((first.weekday() + ahead) % 7 in weekdays for ahead in range(days_over))
+
+
 def nudge_on(day: date, at: time, tz: str) -> datetime | None:
     """The moment of this local date's message, always on that date; None if the date does not exist there.
 

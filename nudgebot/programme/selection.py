@@ -1,16 +1,17 @@
-"""Which tip today, for which child, and why this one?"""
+"""Which tip today, for which child, and why this one?  And how often, so that the tips last?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 from math import ceil
 from typing import Literal
 
 from nudgebot.programme.age import age_days, programme_age
 from nudgebot.programme.catalogue import EVERGREEN, THEMES, Band, Catalogue, Pace, Tip
-from nudgebot.programme.planning import theme_of
+from nudgebot.programme.planning import nudges_between, theme_of
 
 EARLY_BAND = "E0"
 """For babies already born whose corrected age is below zero."""
@@ -24,10 +25,16 @@ COMES_BACK_IN_BAND_AFTER = {EARLY_BAND: timedelta(days=14)}
 COMES_BACK_IN_LONG_BAND_AFTER = timedelta(weeks=78)
 """Eight to ten is a band of three years: the library's one documented exception to "never twice inside a band"."""
 
+RHYTHM_LASTS = timedelta(weeks=13)
+"""How long a pace stands at least: a family whose days change every other week has no rhythm."""
+
 _DAYS_OF_THE_OTHERS = ("rhythm", "play")
 """The themes of the two days a week that older children have beside one under a year."""
 
 Why = Literal["theme", "evergreen", "other_theme", "any_evergreen", "again", "nothing_fits"]
+
+_LAST_RESORTS: Mapping[Why, int] = {"any_evergreen": 1, "again": 2, "nothing_fits": 3}
+"""A family comes to these when none of its children has anything better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +57,70 @@ class Choice:
 
 def stage_on(catalogue: Catalogue, born_or_due: date, today: date, *, born: bool, weeks_early: int = 0) -> Stage:
     """The child's stage on that local date; before birth the age is negative and counts to the due date."""
-    if born and today >= born_or_due and (age := programme_age(born_or_due, today, weeks_early)) < 0:
-        band = next((band for band in catalogue.bands if band.id == EARLY_BAND), None)
-        return Stage(band, age, born_or_due)
     # A due date that has passed without word of a birth still counts as waiting: nobody is told their child was born.
     age = programme_age(born_or_due, today, weeks_early) if born else min(age_days(born_or_due, today), -1)
-    band = next((band for band in catalogue.bands if band.id != EARLY_BAND and band.holds(age)), None)
+    if age < 0 and born and today >= born_or_due:
+        return Stage(next((band for band in catalogue.bands if band.id == EARLY_BAND), None), age, born_or_due)
+    band = catalogue.band_at(age)
     return Stage(band, age, today - timedelta(days=age - band.from_day) if band else today)
+
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+
+def pace_kept(
+    catalogue: Catalogue, stages: Sequence[Stage], *, chosen: Pace, today: date, seen: Mapping[str, date]
+) -> Pace:
+    """The chosen pace, or the fastest below it that the library can keep, so that a parent has tips and no hellos.
+
+    A pace is kept when the unused tips that fit are at least as many as its days left in the band.  This is judged when
+    a child enters a band and every 13 weeks after, so that the rhythm is one.  Of several children the best supplied
+    one decides: where another's tips are used up, that one's are sent.  Once a week is the least.
+    """
+    if chosen is Pace.WEEKLY:
+        return chosen
+    kept = [_pace_for(catalogue, stage, chosen, today, seen) for stage in stages if stage.band]
+    return max(kept, key=lambda pace: pace.per_week, default=chosen)
+
+
+def pace_stands(stage: Stage, today: date) -> tuple[date, date]:
+    """From when until when the pace is the same, both days included; the last stretch of a band goes on to its end."""
+    if stage.band is None:
+        return today, today
+    length = timedelta(days=stage.band.to_day - stage.band.from_day + 1)
+    last = max(1, length // RHYTHM_LASTS) - 1
+    stretch = min((today - stage.entered) // RHYTHM_LASTS, last)
+    since = stage.entered + stretch * RHYTHM_LASTS
+    until = since + RHYTHM_LASTS if stretch < last else stage.entered + length
+    return since, until - timedelta(days=1)
+
+
+def _pace_for(catalogue: Catalogue, stage: Stage, chosen: Pace, today: date, seen: Mapping[str, date]) -> Pace:
+    assert stage.band
+    if stage.band.id == EARLY_BAND:
+        return chosen
+    since, _ = pace_stands(stage, today)
+    ends = today + timedelta(days=stage.band.to_day - stage.age)
+    unused = sum(1 for _ in _unused(catalogue, stage, since, ends, seen))
+    week_start = catalogue.settings.week_start
+    paces = (pace for pace in Pace if pace.per_week <= chosen.per_week)
+    return next((pace for pace in paces if nudges_between(since, ends, pace, week_start) <= unused), Pace.WEEKLY)
+
+
+def _unused(catalogue: Catalogue, stage: Stage, since: date, ends: date, seen: Mapping[str, date]) -> Iterator[Tip]:
+    """Tips that could be sent between these days.  What was sent meanwhile was one of them."""
+    assert stage.band
+    first_age = stage.band.to_day - (ends - since).days
+    rested = ends - COMES_BACK_AFTER
+    for tip in _own_and_evergreen(catalogue, stage.band):
+        if tip.to_day < first_age or tip.from_day > stage.band.to_day:
+            continue
+        last = seen.get(tip.id)
+        if last is None or last >= since or (last < stage.entered and last <= rested):
+            yield tip
+
+
+# --- which theme, which child -----------------------------------------------------------------------------------------
 
 
 def theme_today(today: date, pace: Pace, week_start: int, nudges_so_far: int) -> str:
@@ -64,53 +128,6 @@ def theme_today(today: date, pace: Pace, week_start: int, nudges_so_far: int) ->
     if pace is Pace.DAILY:
         return theme_of(today, week_start, THEMES)
     return THEMES[nudges_so_far % len(THEMES)]
-
-
-def choose_tip(
-    catalogue: Catalogue, stage: Stage, *, theme: str, today: date, seen: Mapping[str, date], gentle_only: bool = False
-) -> Choice:
-    """The order: theme in band, evergreen of the theme, another theme in the band, any evergreen, else a hello.
-
-    `seen` is tip id -> the last local date it was sent to this family.  Never twice inside a band.
-    """
-    own = _fresh(_own_band(catalogue, stage), stage, today, seen, gentle_only)
-    evergreen = _fresh(_evergreen(catalogue, stage), stage, today, seen, gentle_only)
-    themed = [tip for tip in own if tip.theme == theme]
-    if themed:
-        return Choice(_soonest(themed, seen), "theme", theme)
-    if fitting := [tip for tip in evergreen if tip.theme == theme]:
-        return Choice(_soonest(fitting, seen), "evergreen", theme)
-    if own:
-        return Choice(_soonest(_largest_stock(own), seen), "other_theme", theme)
-    if evergreen:
-        return Choice(_soonest(_largest_stock(evergreen), seen), "any_evergreen", theme)
-    if again := _rested(catalogue, stage, today, seen, gentle_only):
-        return Choice(again, "again", theme)
-    return Choice(None, "nothing_fits", theme)
-
-
-def spare_tip(
-    catalogue: Catalogue, stage: Stage, *, pace: Pace, today: date, seen: Mapping[str, date], weeks_left: float
-) -> Tip | None:
-    """A tip for somebody who asks for another one, or None if the promise of the coming days needs all there are.
-
-    `weeks_left` is how long the child stays in the band, today counted.  The band's own tips must be enough for all of
-    it, by those that fit until its end.  Evergreens are not counted: they belong to the bands that follow as well, and
-    would be missing there.
-    """
-    own = _fresh(_own_band(catalogue, stage), stage, today, seen, gentle_only=False)
-    lasting = [tip for tip in own if stage.band and tip.to_day >= stage.band.to_day]
-    if len(lasting) <= ceil(weeks_left * pace.per_week):
-        return None
-    return _soonest(_largest_stock(own), seen)
-
-
-def weeks_left(stage: Stage) -> float:
-    """Weeks until the child leaves the band, today counted because its own tip may still be to come; 2 in the early-baby
-    band, whose stay nobody knows."""
-    if stage.band is None:
-        return 0.0
-    return 2.0 if stage.band.id == EARLY_BAND else (stage.band.to_day - stage.age + 1) / 7
 
 
 def child_of_the_day(ages: Sequence[int], theme: str, nudges_so_far: int) -> int:
@@ -129,24 +146,105 @@ def child_of_the_day(ages: Sequence[int], theme: str, nudges_so_far: int) -> int
     return 1 + turn % (len(ages) - 1)
 
 
-def _own_band(catalogue: Catalogue, stage: Stage) -> Iterable[Tip]:
+# --- which tip --------------------------------------------------------------------------------------------------------
+
+
+def choose_for_family(
+    catalogue: Catalogue,
+    stages: Sequence[Stage],
+    *,
+    pace: Pace,
+    today: date,
+    nudges_so_far: int,
+    seen: Mapping[str, date],
+    gentle_only: Collection[int] = (),
+) -> tuple[int, Choice]:
+    """Whose day it is (the place in `stages`, youngest first) and the tip.
+
+    Before a child takes any evergreen at all, one that still has tips of its own takes the day: tips of a band end with
+    it, and evergreens are everybody's.  `gentle_only` holds the places of children for whom a hard check-in was answered.
+    """
+    theme = theme_today(today, pace, catalogue.settings.week_start, nudges_so_far)
+
+    def choice_for(child: int) -> Choice:
+        return choose_tip(
+            catalogue, stages[child], theme=theme, today=today, seen=seen, gentle_only=child in gentle_only
+        )
+
+    if len(stages) == 1:
+        return 0, choice_for(0)
+    turn = child_of_the_day([stage.age for stage in stages], theme, nudges_so_far)
+    choice = choice_for(turn)
+    if choice.why not in _LAST_RESORTS:
+        return turn, choice
+    choices = {turn: choice} | {child: choice_for(child) for child in range(len(stages)) if child != turn}
+    return min(choices.items(), key=lambda found: _LAST_RESORTS.get(found[1].why, 0))
+
+
+def choose_tip(
+    catalogue: Catalogue, stage: Stage, *, theme: str, today: date, seen: Mapping[str, date], gentle_only: bool = False
+) -> Choice:
+    """The order: theme in band, evergreen of the theme, another theme in the band, any evergreen, else a hello.
+
+    `seen` is tip id -> the last local date it was sent to this family.  Never twice inside a band.
+    """
+
+    own = catalogue.stock.get(stage.band.id, {}) if stage.band else {}
+    evergreen = catalogue.stock.get(EVERGREEN, {})
+    if tip := _soonest(_fresh(own.get(theme, ()), stage, today, seen, gentle_only), seen):
+        return Choice(tip, "theme", theme)
+    if tip := _soonest(_fresh(evergreen.get(theme, ()), stage, today, seen, gentle_only), seen):
+        return Choice(tip, "evergreen", theme)
+    if tip := _soonest(_largest_stock(own, stage, today, seen, gentle_only), seen):
+        return Choice(tip, "other_theme", theme)
+    if tip := _soonest(_largest_stock(evergreen, stage, today, seen, gentle_only), seen):
+        return Choice(tip, "any_evergreen", theme)
+    if tip := _rested(catalogue, stage, today, seen, gentle_only):
+        return Choice(tip, "again", theme)
+    return Choice(None, "nothing_fits", theme)
+
+
+def spare_tip(
+    catalogue: Catalogue, stage: Stage, *, pace: Pace, today: date, seen: Mapping[str, date], weeks_left: float
+) -> Tip | None:
+    """A tip for somebody who asks for another one, or None if the promise of the coming days needs all there are.
+
+    `weeks_left` is how long the child stays in the band, today counted.  The band's own tips must be enough for all of
+    it, by those that fit until its end.  Evergreens are not counted: they belong to the bands that follow as well, and
+    would be missing there.
+    """
     if stage.band is None:
-        return ()
-    tips = catalogue.tips_by_band.get(stage.band.id, ())
-    return tips if stage.band.id == EARLY_BAND else [tip for tip in tips if tip.fits(stage.age)]
+        return None
+    own = catalogue.stock.get(stage.band.id, {})
+    fresh = _fresh(chain.from_iterable(own.values()), stage, today, seen)
+    lasting = sum(tip.to_day >= stage.band.to_day for tip in fresh)
+    if lasting <= ceil(weeks_left * pace.per_week):
+        return None
+    return _soonest(_largest_stock(own, stage, today, seen), seen)
 
 
-def _evergreen(catalogue: Catalogue, stage: Stage) -> Iterable[Tip]:
-    return [tip for tip in catalogue.tips_by_band.get(EVERGREEN, ()) if tip.fits(stage.age)]
+def weeks_left(stage: Stage) -> float:
+    """Weeks until the child leaves the band, today counted because its own tip may still be to come; 2 in the early-baby
+    band, whose stay nobody knows."""
+    if stage.band is None:
+        return 0.0
+    return 2.0 if stage.band.id == EARLY_BAND else (stage.band.to_day - stage.age + 1) / 7
 
 
-def _fresh(tips: Iterable[Tip], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool) -> list[Tip]:
-    return [
-        tip
-        for tip in tips
-        if (not gentle_only or tip.gentle)
-        and ((last := seen.get(tip.id)) is None or (last < stage.entered and today - last >= COMES_BACK_AFTER))
-    ]
+def _fresh(
+    tips: Iterable[Tip], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
+) -> Iterator[Tip]:
+    """Those that fit today and were not sent in this band, nor in the half year before; in the order of the stock."""
+    age, entered, rested = stage.age, stage.entered, today - COMES_BACK_AFTER
+    for tip in tips:
+        last = seen.get(tip.id)
+        if last is not None and (last >= entered or last > rested):
+            continue
+        if gentle_only and not tip.gentle:
+            continue
+        # The early-baby band counts from the due date, in no days: whoever is in it fits.
+        if tip.from_day <= age <= tip.to_day or tip.band == EARLY_BAND:
+            yield tip
 
 
 def _rested(catalogue: Catalogue, stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool) -> Tip | None:
@@ -156,19 +254,34 @@ def _rested(catalogue: Catalogue, stage: Stage, today: date, seen: Mapping[str, 
     after = COMES_BACK_IN_BAND_AFTER.get(stage.band.id, COMES_BACK_IN_LONG_BAND_AFTER)
     rested = [
         tip
-        for tip in (*_own_band(catalogue, stage), *_evergreen(catalogue, stage))
-        if (not gentle_only or tip.gentle) and today - seen.get(tip.id, date.min) >= after
+        for tip in _own_and_evergreen(catalogue, stage.band)
+        if (tip.fits(stage.age) or tip.band == EARLY_BAND)
+        and (not gentle_only or tip.gentle)
+        and today - seen.get(tip.id, date.min) >= after
     ]
     return min(rested, key=lambda tip: (seen.get(tip.id, date.min), tip.order, tip.id), default=None)
 
 
-def _largest_stock(tips: Sequence[Tip]) -> list[Tip]:
-    stock: dict[str, list[Tip]] = {}
-    for tip in tips:
-        stock.setdefault(tip.theme, []).append(tip)
-    return max(stock.values(), key=lambda same: (len(same), -THEMES.index(same[0].theme)))
+def _own_and_evergreen(catalogue: Catalogue, band: Band) -> Iterator[Tip]:
+    for stock in (catalogue.stock.get(band.id, {}), catalogue.stock.get(EVERGREEN, {})):
+        yield from chain.from_iterable(stock.values())
 
 
-def _soonest(tips: Sequence[Tip], seen: Mapping[str, date]) -> Tip:
-    """Window closing first, then never sent, then by order."""
-    return min(tips, key=lambda tip: (tip.to_day, tip.id in seen, tip.order, tip.id))
+def _largest_stock(
+    stock: Mapping[str, Sequence[Tip]], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
+) -> Sequence[Tip]:
+    """What is fresh of the theme that has the most of it; of equal ones the earlier in the week."""
+    fresh = (list(_fresh(tips, stage, today, seen, gentle_only)) for tips in stock.values())
+    return max(fresh, key=len, default=[])
+
+
+def _soonest(fresh: Iterable[Tip], seen: Mapping[str, date]) -> Tip | None:
+    """Window closing first, then never sent, then by order.  They come by window and order: the first new one ends it."""
+    sent_before = None
+    for tip in fresh:
+        if sent_before and tip.to_day > sent_before.to_day:
+            break
+        if tip.id not in seen:
+            return tip
+        sent_before = sent_before or tip
+    return sent_before

@@ -82,13 +82,14 @@ async def join(turn: Turn, parent: Parent) -> None:
     enrolment.awaiting = None
     enrolment.joined_on = enrolment.joined_on or today
     seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
-    what = await nudges.promise_nudge(turn, parent, today, turn.now, seen, joining=True)
+    pace = nudges.pace_of(turn, parent, today, seen)
+    what = await nudges.promise_first(turn, parent, today, seen, pace=pace)
     welcome = "onboarding.welcome_waiting" if what == "waiting" else "onboarding.welcome"
     await reply(turn, Recipient.parent(parent), welcome, values={"hour": enrolment.nudge_time})
     # The tip at joining counts as today's: the 16 hours run from today's chosen hour, whenever it is.
     enrolment.last_nudge_at = nudges.todays_slot(turn, parent)
     enrolment.nudges += 1
-    nudges.schedule_next(turn, parent, last=enrolment.last_nudge_at)
+    nudges.schedule_next(turn, parent, last=enrolment.last_nudge_at, pace=pace)
 
 
 async def come_back(turn: Turn, parent: Parent) -> None:

@@ -348,7 +348,7 @@ async def _ask_confirm(turn: Turn, parent: Parent) -> None:
         (Choice("settings.change.hour", "set", ("hour",)), Choice("settings.change.pace", "set", ("pace",))),
         (Choice("settings.change.birth", "set", ("birth",)), Choice("settings.change.country", "set", ("country",))),
     ]
-    await reply(turn, _to(parent), "onboarding.summary", values=summary_values(parent), rows=rows)
+    await reply(turn, _to(parent), "onboarding.summary", values=await summary_values(turn, parent), rows=rows)
 
 
 async def _take_confirm(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:

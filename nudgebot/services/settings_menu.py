@@ -37,7 +37,7 @@ async def show(turn: Turn, parent: Parent, *, saved: bool = False) -> None:
         turn,
         Recipient.parent(parent),
         "settings.saved" if saved else "settings.menu",
-        values=summary_values(parent),
+        values=await summary_values(turn, parent),
         rows=rows,
     )
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from nudgebot.programme.catalogue import Pace
 from nudgebot.programme.messages import country_value, date_value, phrase_value
+from nudgebot.programme.planning import local_date
+from nudgebot.runtime import Turn
+from nudgebot.services import nudges
+from nudgebot.storage import people
 from nudgebot.storage.models import Child
 from nudgebot.storage.people import Parent
 
 
-def summary_values(parent: Parent) -> dict[str, object]:
+async def summary_values(turn: Turn, parent: Parent) -> dict[str, object]:
     """What the summary and the settings show, put into words when they are sent."""
     enrolment = parent.enrolment
     return {
         "country": country_value(parent.family.country) if parent.family.country else "-",
         "child": _children(parent),
         "hour": enrolment.nudge_time,
-        "pace": phrase_value(f"pace.{enrolment.pace}"),
+        "pace": await _pace(turn, parent),
         "place": (enrolment.tz or "-").rpartition("/")[2].replace("_", " "),
     }
+
+
+async def _pace(turn: Turn, parent: Parent) -> dict[str, object]:
+    """What is chosen; while the library cannot keep that, what the family has instead."""
+    enrolment = parent.enrolment
+    pace = chosen = Pace(enrolment.pace)
+    if enrolment.tz:
+        seen = await people.seen_by(turn.session, [enrolment.id])
+        pace = nudges.pace_of(turn, parent, local_date(turn.now, enrolment.tz), seen[enrolment.id])
+    has = phrase_value(f"pace.{pace}")
+    return has if pace is chosen else phrase_value("pace.for_now", pace=has)
 
 
 def _children(parent: Parent) -> dict[str, object]:

@@ -19,6 +19,7 @@ week_start: monday
 quiet_hours: 20:00-08:00
 nudge_time: 09:00
 duty: {tz: Europe/Oslo, days: Mon-Fri, hours: 09:00-17:00}
+digests: ["09:30", "14:30"]
 languages: [en, nb]
 cohorts:
   spring: {name: Spring group, country: "NO", language: nb}

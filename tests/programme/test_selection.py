@@ -12,14 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nudgebot.programme.catalogue import EVERGREEN, THEMES, Band, Catalogue, Pace, Tip
-from nudgebot.programme.planning import nudge_days
+from nudgebot.programme.planning import nudge_days, nudges_between
 from nudgebot.programme.selection import (
     COMES_BACK_AFTER,
     COMES_BACK_IN_LONG_BAND_AFTER,
+    RHYTHM_LASTS,
     Choice,
     Stage,
     child_of_the_day,
+    choose_for_family,
     choose_tip,
+    pace_kept,
+    pace_stands,
     spare_tip,
     stage_on,
     theme_today,
@@ -275,6 +279,141 @@ def test_in_our_own_library_whoever_takes_every_spare_has_no_empty_day_more_in_t
     assert given_away
 
 
+# --- how often --------------------------------------------------------------------------------------------------------
+
+YEAR = Band("Y1", "A year", 0, 363)
+NEXT = Band("Y2", "The next", 364, 4017)
+
+
+def kept(
+    library: Catalogue,
+    *ages: int,
+    chosen: Pace = Pace.DAILY,
+    today: date = IDA_BORN,
+    seen: Mapping[str, date] | None = None,
+) -> Pace:
+    """What children of these ages can have, youngest first."""
+    stages = [stage_on(library, today - timedelta(days=age), today, born=True) for age in ages]
+    return pace_kept(library, stages, chosen=chosen, today=today, seen=seen or {})
+
+
+@pytest.mark.parametrize(
+    ("tips", "pace"),
+    [(364, Pace.DAILY), (363, Pace.THREE), (156, Pace.THREE), (155, Pace.WEEKLY), (52, Pace.WEEKLY), (0, Pace.WEEKLY)],
+)
+def test_a_band_of_52_weeks_can_be_had_as_often_as_it_has_tips_for(library, tips, pace):
+    stock = library(*(tip(f"y1-{number:03}", band=YEAR) for number in range(tips)), bands=(YEAR,))
+    assert kept(stock, 0) is pace
+    assert kept(stock, 0, chosen=Pace.WEEKLY) is Pace.WEEKLY, "nobody gets more than they chose"
+
+
+def test_evergreens_that_come_back_in_time_count_and_others_do_not(library):
+    """A band of 14 weeks: what was sent the day before it comes back only after half a year."""
+    band = Band("B1", "", 100, 197)
+    stock = library(
+        *(evergreen(f"ev-{number:02}", "play") for number in range(42)), bands=(Band("B0", "", 0, 99), band)
+    )
+    long_ago, lately = IDA_BORN - timedelta(days=180 - 97), IDA_BORN - timedelta(days=180 - 98)
+    assert kept(stock, 100) is Pace.THREE
+    assert kept(stock, 100, seen={"ev-01": long_ago}) is Pace.THREE
+    assert kept(stock, 100, seen={"ev-01": lately}) is Pace.WEEKLY
+
+
+def test_it_rises_again_in_a_richer_band(library):
+    stock = library(*(tip(f"b2-{number:02}", band=SECOND) for number in range(14)))
+    assert kept(stock, 13) is Pace.WEEKLY
+    assert kept(stock, 14) is Pace.DAILY
+
+
+def test_it_stands_for_thirteen_weeks_and_then_what_was_not_used_counts(library):
+    """Rosa: 104 tips for 52 weeks are one a week; when 26 weeks are left, 78 tips are three a week."""
+    stock = library(*(tip(f"y1-{number:03}", band=YEAR) for number in range(104)), bands=(YEAR, NEXT))
+    seen: dict[str, date] = {}
+    paces = []
+    for age in range(364):
+        today = on_day(age)
+        pace = kept(stock, age, today=today, seen=seen)
+        paces.append(pace)
+        if today.weekday() in nudge_days(pace, 0):
+            choice = choose_tip(stock, stage_of_ida(stock, age), theme="play", today=today, seen=seen)
+            assert choice.tip
+            seen[choice.tip.id] = today
+    assert paces == [Pace.WEEKLY] * 182 + [Pace.THREE] * 182
+    assert len(seen) == 104
+
+
+def test_an_early_baby_keeps_the_chosen_pace_because_its_pool_repeats(library):
+    stage = stage_on(library(tip("e0-a", band=EARLY)), IDA_BORN, on_day(3), born=True, weeks_early=8)
+    assert pace_kept(library(), [stage], chosen=Pace.DAILY, today=on_day(3), seen={}) is Pace.DAILY
+    assert pace_kept(library(), [], chosen=Pace.DAILY, today=on_day(3), seen={}) is Pace.DAILY
+
+
+def test_of_two_children_the_better_supplied_one_decides(library):
+    stock = library(*(tip(f"b1-{number:02}") for number in range(14)))
+    assert kept(stock, 14) is Pace.WEEKLY
+    assert kept(stock, 0, 14) is Pace.DAILY
+
+
+@given(small_libraries(), st.integers(0, 71), st.sampled_from(Pace), st.data())
+def test_never_more_than_chosen_and_the_same_for_whoever_chose_what_is_kept(library, small, age, chosen, data):
+    bands, tips = small
+    stock = library(*tips, bands=bands)
+    known = [one.id for one in tips if data.draw(st.booleans())]
+    seen = {id_: on_day(age - data.draw(st.integers(1, 300))) for id_ in known}
+    pace = kept(stock, age, chosen=chosen, today=on_day(age), seen=seen)
+    assert pace.per_week <= chosen.per_week
+    assert kept(stock, age, chosen=pace, today=on_day(age), seen=seen) is pace
+
+
+@given(small_libraries(), st.sampled_from(Pace), st.integers(0, 6), st.integers(0, 30))
+def test_at_the_pace_that_is_kept_no_day_is_empty_and_it_stays_the_same_as_long_as_it_stands(
+    library, small, chosen, weekday, joins
+):
+    """Tips that fit their whole band, whoever joins when: an empty day needs a band with less than one tip a week."""
+    bands, tips = small
+    tips = [replace(one, from_day=0, to_day=4017) if one.evergreen else _whole_band(one, bands) for one in tips]
+    stock, born = library(*tips, bands=bands), IDA_BORN + timedelta(days=weekday)
+    seen: dict[str, date] = {}
+    stands: dict[tuple[str, date], Pace] = {}
+    nudges = 0
+    for age, today, _ in days_of(bands, Pace.DAILY, born):
+        if age < joins:
+            continue
+        stage = stage_on(stock, born, today, born=True)
+        pace = pace_kept(stock, [stage], chosen=chosen, today=today, seen=seen)
+        since, until = pace_stands(stage, today)
+        assert since <= today <= until
+        assert stands.setdefault((stage.band.id, since), pace) is pace
+        if today.weekday() not in nudge_days(pace, 0):
+            continue
+        _, choice = choose_for_family(stock, [stage], pace=pace, today=today, nudges_so_far=nudges, seen=seen)
+        nudges += 1
+        assert choice.tip or pace is Pace.WEEKLY
+        if choice.tip:
+            seen[choice.tip.id] = today
+
+
+def _whole_band(one: Tip, bands: tuple[Band, ...]) -> Tip:
+    band = next(band for band in bands if band.id == one.band)
+    return replace(one, from_day=band.from_day, to_day=band.to_day)
+
+
+@given(st.integers(1, 1200), st.integers(0, 1199))
+def test_stretches_of_thirteen_weeks_and_a_longer_last_one_fill_the_band(length, age):
+    band = Band("B1", "", 0, length - 1)
+    age %= length
+    since, until = pace_stands(Stage(band, age, IDA_BORN), on_day(age))
+    assert IDA_BORN <= since <= on_day(age) <= until <= on_day(length - 1)
+    stretch = until - since + timedelta(days=1)
+    assert stretch == RHYTHM_LASTS or (until == on_day(length - 1) and stretch < 2 * RHYTHM_LASTS)
+
+
+@given(st.dates(date(2024, 1, 1), date(2030, 1, 1)), st.integers(-3, 60), st.sampled_from(Pace), st.integers(0, 6))
+def test_messages_between_two_days_are_those_of_each_day(first, days, pace, week_start):
+    each = sum((first + timedelta(days=day)).weekday() in nudge_days(pace, week_start) for day in range(max(days, 0)))
+    assert nudges_between(first, first + timedelta(days=days - 1), pace, week_start) == each
+
+
 # --- where a child stands ---------------------------------------------------------------------------------------------
 
 
@@ -347,6 +486,37 @@ def test_children_past_the_first_year_take_turns_and_the_self_care_day_is_the_pa
     turns = [child_of_the_day(ages, "play", nudges + day) for day in range(children)]
     assert sorted(turns) == list(range(children))
     assert child_of_the_day(ages, "selfcare", nudges) == 0
+
+
+def test_a_child_without_tips_of_its_own_gives_its_day_to_the_one_who_has_some(library):
+    """Ben is four weeks and Ida a day old: it is Ben's turn, but before he takes a tip for any age, Ida has the day."""
+    stock = library(tip("b1-play"), evergreen("ev-repair", "repair"))
+    stages = [stage_of_ida(stock, 1), stage_on(stock, IDA_BORN - timedelta(days=400), on_day(1), born=True)]
+    rhythm = THEMES.index("rhythm")
+
+    def turn(**seen: date) -> tuple[int, str | None]:
+        child, choice = choose_for_family(
+            stock,
+            stages,
+            pace=Pace.WEEKLY,
+            today=on_day(1),
+            nudges_so_far=rhythm,
+            seen={k.replace("_", "-"): v for k, v in seen.items()},
+        )
+        return child, choice.tip.id if choice.tip else None
+
+    assert turn() == (0, "b1-play")
+    assert turn(b1_play=on_day(0)) == (1, "ev-repair")
+    assert turn(b1_play=on_day(0), ev_repair=on_day(0)) == (1, None)
+
+
+def test_after_a_hard_answer_about_one_child_only_that_ones_tips_are_gentle(library):
+    stock = library(tip("b1-lively"), tip("b3-lively", band=THIRD))
+    stages = [stage_of_ida(stock, 1), stage_on(stock, IDA_BORN - timedelta(days=400), on_day(1), born=True)]
+    _, choice = choose_for_family(
+        stock, stages, pace=Pace.DAILY, today=on_day(1), nudges_so_far=0, seen={}, gentle_only=[0]
+    )
+    assert choice.tip.id == "b3-lively"
 
 
 def test_an_only_child_has_every_day():

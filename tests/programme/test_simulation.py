@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
+from itertools import groupby
 
 import pytest
 
@@ -76,23 +77,32 @@ async def lives_through(runtime: Runtime, clock: MovableClock, enrolment: int, u
 
 
 @pytest.mark.parametrize(
-    "persona",
+    ("persona", "messages"),
     [
-        Persona(SUNDAY - timedelta(weeks=5), "Europe/London"),
-        Persona(SUNDAY - timedelta(days=400), "America/Vancouver", time(18, 30), Pace.THREE),
-        Persona(SUNDAY - timedelta(weeks=2), "Asia/Kathmandu", time(7, 15), weeks_early=5),
-        Persona(SUNDAY + timedelta(days=96), "Africa/Lagos", time(12, 30)),
+        (Persona(SUNDAY - timedelta(weeks=5), "Europe/London"), 40),
+        (Persona(SUNDAY - timedelta(days=400), "America/Vancouver", time(18, 30), Pace.THREE), 17),
+        (Persona(SUNDAY - timedelta(weeks=2), "Asia/Kathmandu", time(7, 15), weeks_early=5), 40),
+        (Persona(SUNDAY + timedelta(days=96), "Africa/Lagos", time(12, 30)), 5),
+        (Persona(SUNDAY - timedelta(days=1200), "Europe/Lisbon"), 6),
+        (Persona(SUNDAY - timedelta(days=720), "Europe/Lisbon"), 15),
     ],
-    ids=["a daily parent", "three a week", "an early baby", "a pregnancy that is too young for tips"],
+    ids=[
+        "a daily parent",
+        "three a week",
+        "an early baby",
+        "a pregnancy that is too young for tips",
+        "a daily parent of a child of three, whose tips are enough for one a week",
+        "a second birthday, after which they are",
+    ],
 )
-async def test_the_walk_and_the_tick_agree_day_by_day(runtime, clock, catalogue, persona):
+async def test_the_walk_and_the_tick_agree_day_by_day(runtime, clock, catalogue, persona, messages):
     enrolment = await joins(runtime, persona)
     today = local_date(clock.now(), persona.tz)
     real = await lives_through(runtime, clock, enrolment, today + timedelta(days=DAYS), persona.tz)
     walked = [Day(one.on, one.at.time(), one.id, one.check_in) for one in simulate(catalogue, persona, today, DAYS)]
     assert [(day.on, day.id, day.check_in) for day in real] == [(day.on, day.id, day.check_in) for day in walked]
     assert [day.hour for day in real if day.on > today] == [day.hour for day in walked if day.on > today]
-    assert len(real) >= 17
+    assert len(real) >= messages
     assert any(day.check_in for day in real) or persona.born > today
 
 
@@ -119,11 +129,17 @@ def test_the_last_message_is_on_the_eve_of_the_eleventh_birthday(catalogue):
 
 
 def test_on_a_day_without_a_tip_there_is_a_hello(catalogue):
-    quiet = [
-        one
-        for one in simulate(catalogue, Persona(SUNDAY - timedelta(days=1500), "Europe/Lisbon"), SUNDAY, 200)
-        if one.kind == "quiet"
-    ]
-    assert {(one.id, one.why) for one in quiet} <= {(HELLO, "nothing_fits")}
-    assert all(one.text.startswith("No idea today") for one in quiet)
-    print(f"a daily parent of a child of four: {len(quiet)} of 200 days have only a hello")
+    poor = replace(catalogue, tips={id_: tip for id_, tip in catalogue.tips.items() if tip.band == "P3"})
+    received = list(simulate(poor, Persona(SUNDAY - timedelta(days=1500), "Europe/Lisbon"), SUNDAY, 200))
+    assert [one.kind for one in received] == ["tip"] * 17 + ["quiet"] * (len(received) - 17)
+    assert {(one.id, one.why) for one in received[17:]} == {(HELLO, "nothing_fits")}
+    assert all(one.text.startswith("No idea today") for one in received[17:])
+
+
+def test_a_daily_parent_has_as_many_tips_as_there_are_and_no_hellos_instead(catalogue):
+    """Pedro is nearly two: a tip a day, then one a week, then three, and so on through the years."""
+    received = list(simulate(catalogue, Persona(SUNDAY - timedelta(days=720), "Europe/Lisbon"), SUNDAY, 3300))
+    assert {one.kind for one in received} == {"tip"}
+    paces = [pace for pace, _ in groupby(one.pace for one in received)]
+    assert paces[:4] == [Pace.DAILY, Pace.WEEKLY, Pace.THREE, Pace.WEEKLY]
+    assert {one.pace for one in received if one.age < 730} == {Pace.DAILY}
