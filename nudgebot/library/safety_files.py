@@ -5,10 +5,12 @@
 <category>/reply.<lang>.yml    what she reads at once, by severity
 soft_check/rules.<lang>.yml, soft_check/reply.<lang>.yml
 lexicon.<lang>.yml             word sets and spellings shared by all rules of a language
+second_stage.<lang>.json       weights for what no rule catches; written by a program, not by hand
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from nudgebot.programme.catalogue import (
     SafetyLibrary,
     SafetyReply,
     SafetyRule,
+    SafetyWeights,
     Severity,
     Status,
     TipsEffect,
@@ -121,6 +124,11 @@ def load_safety(folder: Path, problems: Problems) -> SafetyLibrary:
         lexicon=lexicons,
         soft_check_buttons=soft_buttons or ("ok", "not_ok"),
         joined=joined,
+        second_stage={
+            language: learnt
+            for language in lexicons
+            if (learnt := _weights(folder / f"second_stage.{language}.json", categories, problems))
+        },
     )
     _check_ids(library, folder, problems)
     _check_phrases(library, folder, problems)
@@ -273,6 +281,34 @@ def _category(file: _File, name: str, problems: Problems) -> SafetyCategory:
         buttons=_texts(file, "buttons"),
         replies={language: _replies(reply, precedence) for language, reply in replies},
     )
+
+
+def _weights(path: Path, categories: Mapping[str, SafetyCategory], problems: Problems) -> SafetyWeights | None:
+    """None when there is no such file: then the rules speak alone."""
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_bytes())
+        learnt = SafetyWeights(
+            categories=tuple(data["categories"]),
+            base=tuple(map(int, data["base"])),
+            weights={feature: tuple(map(int, row)) for feature, row in data["weights"].items()},
+            case_from=int(data["case_from"]),
+            soft_from=int(data["soft_from"]),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        problems.add(path, 0, f"This file cannot be read; {_LEARN_ANEW}")
+        return None
+    if unknown := sorted(set(learnt.categories) - set(categories)):
+        problems.add(path, 0, f"There is no category {', '.join(unknown)}; {_LEARN_ANEW}")
+    elif {len(row) for row in (learnt.base, *learnt.weights.values())} != {len(learnt.categories)}:
+        problems.add(path, 0, f"A row has more or fewer numbers than there are categories; {_LEARN_ANEW}")
+    else:
+        return learnt
+    return None
+
+
+_LEARN_ANEW = "write it anew with `python -m tests.programme.train_second_stage`, or remove it."
 
 
 def _one_of(file: _File, value: str, allowed: tuple[str, ...], *where: str | int) -> bool:

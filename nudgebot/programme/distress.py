@@ -11,22 +11,27 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyRule, Severity
+from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyRule, SafetyWeights, Severity
+from nudgebot.programme.distress_model import resemblance, strongest
 from nudgebot.programme.distress_phrases import (
     Bits,
     Message,
     Phrase,
     PhraseBook,
+    Runs,
     excused,
     rarest_demand,
 )
-from nudgebot.programme.distress_words import BREAK, Words
+from nudgebot.programme.distress_words import BREAK, Words, glance
 
 EXCLUDED_WITHIN = 20
 """An `unless` line holds back hits at most this many words away: a run-on message is one long sentence."""
 
 EXAMPLE_WEIGHT = 10
 """What one message among the examples counts, against one phrase, when words are ranked by how common they are."""
+
+SECOND_STAGE = "second_stage"
+"""Stands for the rule, with the category, where a finding came from the second look (`distress_model.py`)."""
 
 _GRAVITY = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 
@@ -77,11 +82,18 @@ class _Exclusion:
     anywhere: bool
 
 
-@dataclass(frozen=True, slots=True)
 class _CompiledRule:
-    rule: SafetyRule
-    exclusions: tuple[_Exclusion, ...]
-    turns: tuple[str, ...]
+    """A rule with what may hold it back, looked up like the phrases themselves: most exclusions share no word with a
+    message and are never tried."""
+
+    def __init__(self, rule: SafetyRule, exclusions: Sequence[_Exclusion], turns: tuple[str, ...]) -> None:
+        self.rule = rule
+        self._turns = turns
+        self._by_word: dict[str, list[_Exclusion]] = {}
+        for exclusion in exclusions:
+            for word in min(exclusion.phrase.demands, key=len):
+                self._by_word.setdefault(word, []).append(exclusion)
+        self._words = frozenset(self._by_word)
 
     def applies(self, child_age_days: int | None) -> bool:
         if self.rule.child_days is None:
@@ -93,20 +105,30 @@ class _CompiledRule:
 
     def surviving(self, hits: Bits, message: Message) -> Bits:
         """The hits that no exclusion holds back."""
-        for exclusion in self.exclusions:
-            if found := exclusion.phrase.hits(message, denied_too=True):
-                hits = 0 if exclusion.anywhere else hits & ~excused(found, EXCLUDED_WITHIN, self.turns, message)
+        for exclusion in self.speaking(message):
+            found = exclusion.phrase.excuses(message)
+            hits = 0 if exclusion.anywhere else hits & ~excused(found, EXCLUDED_WITHIN, self._turns, message)
             if not hits:
                 return 0
         return hits
+
+    def speaking(self, message: Message) -> Iterator[_Exclusion]:
+        """The exclusions that the message contains; one may come twice."""
+        for word in message.vocabulary & self._words:
+            for exclusion in self._by_word[word]:
+                if exclusion.phrase.excuses(message):
+                    yield exclusion
 
 
 class _Tongue:
     """The rules of one language, looked up by the rarest word each phrase demands."""
 
     def __init__(self, safety: SafetyLibrary, language: str) -> None:
+        self.language = language
         lexicon = safety.lexicon[language]
         self._words = Words(lexicon)
+        self._known: frozenset[str] = frozenset()
+        self._telling: frozenset[str] = frozenset()
         book = PhraseBook(lexicon, self._words)
         lines: list[tuple[Phrase, _CompiledRule]] = []
         for rule in safety.rules[language]:
@@ -117,20 +139,34 @@ class _Tongue:
             compiled = _CompiledRule(rule, exclusions, lexicon.turns)
             lines += ((book.phrase(line), compiled) for line in rule.phrases)
         phrases = [phrase for phrase, _ in lines]
+        self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
         self._words.learn(book.vocabulary)
+        self._runs = Runs(book.runs)
         commonness = Counter(word for phrase in phrases for demand in phrase.demands for word in demand)
         for rule in safety.rules[language]:
             for example in (*rule.examples, *rule.look_alikes):  # a sample of how people write: common words come first
-                commonness.update(dict.fromkeys(self._words.of_message(example.text), EXAMPLE_WEIGHT))
+                commonness.update(dict.fromkeys(self.read(example.text).vocabulary, EXAMPLE_WEIGHT))
         self._lines = lines
-        self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
         self._by_word: dict[str, list[int]] = {}
         for number, phrase in enumerate(phrases):
             for word in rarest_demand(phrase, commonness):
                 self._by_word.setdefault(word, []).append(number)
+        self._doors = frozenset(self._by_word)
+
+    def tell_apart_from(self, main: _Tongue | None) -> None:
+        """Learn by which words this language is told from the main one: "die" and "pain" tell nothing."""
+        self._known = self._words.known()
+        self._telling = self._known - (main._words.known() if main and main is not self else frozenset())
+
+    def may_be_in(self, typed: frozenset[str]) -> bool:
+        """Whether a text with these words may be in this language, so that reading it is worth the time.
+
+        Half of the words will do too: the main language's rules know words of others, for people mix them.
+        """
+        return not typed.isdisjoint(self._telling) or 2 * len(typed & self._known) > len(typed)
 
     def read(self, text: str) -> Message:
-        message = Message(self._words.of_message(text))
+        message = Message(self._words.of_message(text), self._runs)
         message.deny(self._negation, self._denial, self._subject)
         return message
 
@@ -138,7 +174,7 @@ class _Tongue:
         """Every line whose rarest demand the message meets, in the order of the files."""
         by_word = self._by_word
         numbers: set[int] = set()
-        for word in message.vocabulary & by_word.keys():
+        for word in message.vocabulary & self._doors:
             numbers.update(by_word[word])
         return (self._lines[number] for number in sorted(numbers))
 
@@ -167,42 +203,86 @@ class Screen:
     def __init__(self, safety: SafetyLibrary, main_language: str = "en") -> None:
         self._main = main_language
         self._categories = safety.categories
+        self._learnt = safety.second_stage
         self._tongues = {language: _Tongue(safety, language) for language in safety.rules}
+        main = self._tongues.get(main_language)
+        for tongue in self._tongues.values():
+            tongue.tell_apart_from(main)
 
     def screen(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Finding:
         """What the text shows.  `language` is an IETF tag; `child_age_days` counts from birth (negative before it)."""
-        return self._finding(self.fired(text, language, child_age_days).values())
+        readings = self._readings(text, language)
+        rules = _fired(readings, child_age_days)
+        return self._finding(rules.values()) if rules else self._second_look(readings, child_age_days)
 
     def fired(
         self, text: str, language: str | None = None, child_age_days: int | None = None
     ) -> Mapping[str, SafetyRule]:
         """Every rule that fires, soft checks included, by id."""
-        rules: dict[str, SafetyRule] = {}
-        for tongue in self._spoken(language):
-            rules |= {rule.id: rule for rule in tongue.fired(tongue.read(text), child_age_days)}
-        return rules
+        return _fired(self._readings(text, language), child_age_days)
+
+    def words(self, text: str, language: str) -> Sequence[str]:
+        """The text as rules and weights see it, BREAK between sentences."""
+        return self._tongues[language].read(text).words
 
     def explain(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Explanation:
         """The same answer with its reasons; slower, for people."""
         sentences: tuple[str, ...] = ()
         spoke: list[Fired] = []
-        for tongue in self._spoken(language):
-            message = tongue.read(text)
+        readings = self._readings(text, language)
+        for tongue, message in readings:
             sentences = sentences or tuple(_sentences(message.words))
             spoke += tongue.explained(message, child_age_days)
+        finding = self.screen(text, language, child_age_days)
         return Explanation(
-            self.screen(text, language, child_age_days),
+            finding,
             sentences,
-            tuple(one for one in spoke if not one.held_back_by),
+            (*(one for one in spoke if not one.held_back_by), *self._resembled(finding, readings)),
             tuple(one for one in spoke if one.held_back_by),
         )
 
-    def _spoken(self, language: str | None) -> Sequence[_Tongue]:
-        """A parent's own language and the main one, for people mix them; every language when it is not known."""
+    def _spoken(self, text: str, language: str | None) -> Sequence[_Tongue]:
+        """A parent's own language, the main one, and every other that the text has a word of.
+
+        In distress people write in the language they grew up with, not in the one they chose.
+        """
         own = (language or "").split("-")[0]
-        if own not in self._tongues:
-            return tuple(self._tongues.values())
-        return tuple(self._tongues[tag] for tag in dict.fromkeys((own, self._main)) if tag in self._tongues)
+        surely = [self._tongues[tag] for tag in dict.fromkeys((own, self._main)) if tag in self._tongues]
+        typed = glance(text)
+        return (*surely, *(one for one in self._tongues.values() if one not in surely and one.may_be_in(typed)))
+
+    def _readings(self, text: str, language: str | None) -> Sequence[tuple[_Tongue, Message]]:
+        return [(tongue, tongue.read(text)) for tongue in self._spoken(text, language)]
+
+    def _second_look(self, readings: Sequence[tuple[_Tongue, Message]], child_age_days: int | None) -> Finding:
+        """What no rule fired on, by its likeness to messages of distress: never an emergency, and what a rule has
+        recognised and excused stays excused."""
+        for tongue, message in readings:
+            if (learnt := self._learnt.get(tongue.language)) is None:
+                continue
+            found = resemblance(message.words, learnt)
+            if found.score < learnt.soft_from or _recognised(readings, child_age_days):
+                continue
+            severity = self._mildest(found.category)
+            if found.score < learnt.case_from or severity == "emergency":
+                return Finding(severity="soft_check", rules=(f"{SECOND_STAGE}.soft_check",))
+            return Finding(found.category, severity, (found.category,), (f"{SECOND_STAGE}.{found.category}",))
+        return NOTHING
+
+    def _mildest(self, category: str) -> Severity:
+        return max(self._categories[category].precedence, key=_GRAVITY.__getitem__)
+
+    def _resembled(self, finding: Finding, readings: Iterable[tuple[_Tongue, Message]]) -> Iterator[Fired]:
+        """The second look's own account, where the finding is its."""
+        for tongue, message in readings:
+            learnt = self._learnt.get(tongue.language)
+            if learnt and finding.severity and finding.rules[0].startswith(f"{SECOND_STAGE}."):
+                found = resemblance(message.words, learnt)
+                told = (
+                    f"{found.category} {found.score:.0f}; asks from {learnt.soft_from}, a case from {learnt.case_from}"
+                )
+                words = tuple(_weighed(message.words, found.category, learnt))
+                yield Fired(finding.rules[0], finding.category, finding.severity, told, words)
 
     def _finding(self, rules: Iterable[SafetyRule]) -> Finding:
         gravest: dict[str, Severity] = {}
@@ -228,12 +308,25 @@ def compile_screen(safety: SafetyLibrary, main_language: str = "en") -> Screen:
     return Screen(safety, main_language)
 
 
+def _fired(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> Mapping[str, SafetyRule]:
+    return {rule.id: rule for tongue, message in readings for rule in tongue.fired(message, child_age_days)}
+
+
+def _recognised(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> bool:
+    return any(True for tongue, message in readings for _ in tongue.explained(message, child_age_days))
+
+
+def _weighed(words: Sequence[str], category: str, learnt: SafetyWeights) -> Iterator[str]:
+    for feature, weight in strongest(words, category, learnt):
+        yield f"“{feature}” {weight:+d}"
+
+
 def _held_back_by(compiled: _CompiledRule, hits: Bits, message: Message, child_age_days: int | None) -> str:
     if not compiled.applies(child_age_days):
         return "the child's age"
     if compiled.surviving(hits, message):
         return ""
-    return next(e.phrase.line for e in compiled.exclusions if e.phrase.hits(message, denied_too=True))
+    return min(exclusion.phrase.line for exclusion in compiled.speaking(message))
 
 
 def _sentences(words: Sequence[str]) -> Iterator[str]:

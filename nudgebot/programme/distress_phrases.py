@@ -16,6 +16,9 @@ hits me").  A phrase that contains its own negation ("not breathing") is untouch
 Matching is bit-parallel: an integer holds one bit for each word of the message, and each element of a phrase maps
 the set of places where it may start to the set of places just after it.  Every step is one pass over an integer,
 so no message and no phrase can make it slow; there is no backtracking to blow up.
+
+Words that stand side by side are written out as runs when the rules are read ("(my/the) baby" = "my baby", "the baby")
+and found in one walk over the message, so that most of a phrase is looked up and not searched.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from nudgebot.programme.catalogue import SafetyLexicon
 from nudgebot.programme.distress_words import BREAK, Words, fold
@@ -32,6 +36,8 @@ NEAR = 14
 GAP = 3
 """How many words `..` may skip."""
 MAX_GAP = 8
+MAX_RUNS = 60
+"""How many runs a piece of a phrase may be written out as; a piece with more is tried word by word."""
 NUMBER = "#"
 """Stands in a message's vocabulary for "there is a number"."""
 
@@ -47,10 +53,34 @@ class PhraseError(ValueError):
     """A phrase that cannot be read; the message says why, in words for its author."""
 
 
-class Message:
-    """A message's words, and for each word the places where it stands."""
+class Runs:
+    """The runs of words that rules know, for finding them in a message in one walk."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, runs: Iterable[str]) -> None:
+        self._runs = frozenset(runs)
+        self._beginnings: set[str] = set()
+        for run in self._runs:
+            at = run.find(" ")
+            while at >= 0:
+                self._beginnings.add(run[:at])
+                at = run.find(" ", at + 1)
+
+    def add_places(self, words: Sequence[str], places: dict[str, Bits]) -> None:
+        """Add the places where runs of two and more words begin."""
+        beginnings, count = self._beginnings, len(words)
+        for at, run in enumerate(words):
+            behind = at + 1
+            while behind < count and run in beginnings:
+                run = f"{run} {words[behind]}"
+                behind += 1
+                if run in self._runs:
+                    places[run] = places.get(run, 0) | 1 << at
+
+
+class Message:
+    """A message's words, and for each word and each known run of words the places where it begins."""
+
+    def __init__(self, words: Sequence[str], runs: Runs) -> None:
         self.words = words
         places: dict[str, Bits] = {}
         bit = 1
@@ -63,29 +93,43 @@ class Message:
         self.places = places
         self.starts = 1 | self.breaks << 1
         self.ends = self.end | self.breaks
-        self.numbers = [(number, places[word]) for word in places if (number := _number(word)) is not None]
+        self.numbers = [
+            (number, places[word]) for word in places if word[0].isdigit() and (number := _number(word)) is not None
+        ]
+        runs.add_places(words, places)
         self.uncrossable = self.breaks
         self.begins = self.everywhere  # where a part of a phrase may begin
         self.vocabulary = frozenset(places) | {NUMBER} if self.numbers else frozenset(places)
-        self.seen: dict[OneOf, tuple[Bits, tuple[Sequence_, ...]]] = {}
+        self.seen: dict[OneOf, Seen] = {}
+        self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
         """Let what is denied not count, see the head of this module."""
-        denied = denial.after(self.everywhere, self) & ~self.see(subject)[0]
-        self.uncrossable = self.breaks | self.see(negation)[0]
+        denied = denial.after(self.everywhere, self) & ~self.starts_of(subject)
+        self.uncrossable = self.breaks | self.starts_of(negation)
         self.begins = self.everywhere & ~denied
         self.opened.clear()
 
-    def see(self, one_of: OneOf) -> tuple[Bits, tuple[Sequence_, ...]]:
-        """The places where a single word of this element stands, and which of its phrases are worth trying."""
-        bits, phrases = 0, one_of.always
-        for word in one_of.doors & self.vocabulary:
-            if word in one_of.words:
-                bits |= self.places[word]
-            phrases += one_of.behind.get(word, ())
-        self.seen[one_of] = bits, phrases
-        return bits, phrases
+    def see(self, one_of: OneOf) -> Seen:
+        """Where the words and runs of this element begin, by length, and which of its phrases are worth trying."""
+        lengths: dict[int, Bits] = {}
+        phrases = one_of.always
+        words, places = one_of.words, self.places
+        for door in one_of.doors & self.vocabulary:
+            if door in words:
+                length = door.count(" ") + 1
+                lengths[length] = lengths.get(length, 0) | places[door]
+            phrases += one_of.behind.get(door, ())
+        seen = self.seen[one_of] = tuple(lengths.items()), phrases
+        return seen
+
+    def starts_of(self, one_of: OneOf) -> Bits:
+        """The places where a word or run of this element begins."""
+        bits = 0
+        for _, places in self.see(one_of)[0]:
+            bits |= places
+        return bits
 
     def sentences_of(self, bits: Bits) -> Bits:
         """All places of the sentences that these places belong to (a sentence includes the place of its break)."""
@@ -105,7 +149,7 @@ class Message:
 
 def _number(word: str) -> float | None:
     try:
-        return float(word) if word[0].isdigit() else None
+        return float(word)
     except ValueError:
         return None
 
@@ -123,7 +167,7 @@ class Element:
 
 @dataclass(eq=False, slots=True)
 class OneOf(Element):
-    """Any of some words or phrases."""
+    """Any of some words, runs of words ("hit by a car") or phrases that are neither."""
 
     words: frozenset[str]
     phrases: tuple[Sequence_, ...] = ()
@@ -133,17 +177,23 @@ class OneOf(Element):
     always: tuple[Sequence_, ...] = field(init=False)  # phrases that demand no word
 
     def __post_init__(self) -> None:
+        if not self.phrases:  # most: nothing but words
+            self.doors = self.needs = self.words
+            self.always, self.behind = (), {}
+            return
         self.always = tuple(phrase for phrase in self.phrases if not phrase.rarest)
         self.doors = self.words.union(*(phrase.rarest for phrase in self.phrases))
         self.needs = frozenset() if self.always else self.doors
         self.behind = {}
         for phrase in self.phrases:
             for word in phrase.rarest:
-                self.behind[word] = (*self.behind.get(word, ()), phrase)
+                self.behind[word] = (*self.behind[word], phrase) if word in self.behind else (phrase,)
 
     def after(self, starts: Bits, message: Message) -> Bits:
-        places, phrases = message.seen.get(self) or message.see(self)
-        found = (starts & places) << 1
+        lengths, phrases = message.seen.get(self) or message.see(self)
+        found = 0
+        for length, places in lengths:
+            found |= (starts & places) << length
         for phrase in phrases:
             found |= phrase.after(starts, message)
         return found
@@ -224,6 +274,18 @@ class Sequence_(Element):
         return starts
 
 
+Seen = tuple[tuple[tuple[int, Bits], ...], tuple[Sequence_, ...]]
+"""What a message holds of one element: (words of a run, where such runs begin) and the phrases worth trying."""
+
+
+def _choices(step: Element) -> tuple[str, ...]:
+    """The words and runs that a step stands for, "" for leaving it out; nothing when it is more than that."""
+    inner = step.inner if isinstance(step, Maybe) else step
+    if not isinstance(inner, OneOf) or inner.phrases or len(inner.words) >= MAX_RUNS:
+        return ()
+    return ("", *inner.words) if isinstance(step, Maybe) else tuple(inner.words)
+
+
 @dataclass(eq=False, slots=True)
 class Phrase:
     """One line of a rule: parts that must all occur, near each other or (`&&`) anywhere."""
@@ -260,6 +322,12 @@ class Phrase:
             else:
                 found &= nearby(other, NEAR, message)
         return found
+
+    def excuses(self, message: Message) -> Bits:
+        """`hits` for an exclusion, denied or not, remembered by the message."""
+        if self not in message.excuses:
+            message.excuses[self] = self.hits(message, denied_too=True)
+        return message.excuses[self]
 
     @staticmethod
     def _ends(part: Sequence_, message: Message, denied_too: bool) -> Bits:
@@ -344,6 +412,8 @@ class PhraseBook:
         self._read: dict[str, Phrase] = {}
         self.vocabulary: set[str] = set()
         """Every word that a phrase read so far can match."""
+        self.runs: set[str] = set()
+        """Every run of two and more words that a phrase read so far can match."""
 
     def phrase(self, line: str) -> Phrase:
         """Raises PhraseError."""
@@ -361,10 +431,36 @@ class PhraseBook:
         return Phrase(line, parts, anywhere)
 
     def _sequence(self, text: str, line: str) -> Sequence_:
-        steps = tuple(step for piece in _pieces(text, " ", line) for step in self._steps(piece, line))
+        pieces = _pieces(text, " ", line)
+        telling = [piece for piece in pieces if not self._words.is_filler(piece)] or pieces
+        steps = tuple(step for piece in telling for step in self._steps(piece, line))
         if not steps:
             raise PhraseError(f"“{line}” has an empty part; remove it or write a word.")
-        return Sequence_(steps)
+        return Sequence_(self._joined(steps))
+
+    def _joined(self, steps: Sequence[Element]) -> tuple[Element, ...]:
+        """The same steps, with neighbours that can be written out as runs made one."""
+        joined: list[Element] = []
+        group: list[Element] = []
+        runs: tuple[str, ...] = ()
+        for step in steps:
+            choices = _choices(step)
+            if runs and choices and len(choices) * len(runs) <= MAX_RUNS:
+                group.append(step)
+                runs = tuple(f"{run} {word}".strip() for run, word in product(runs, choices))
+            else:
+                joined += self._one(group, runs)
+                group, runs = [step], choices
+        return (*joined, *self._one(group, runs))
+
+    def _one(self, group: Sequence[Element], runs: tuple[str, ...]) -> Iterable[Element]:
+        if len(group) < 2 or "" in runs:
+            return group
+        self.runs.update(runs)
+        key = "/".join(runs)
+        if key not in self._shared:
+            self._shared[key] = OneOf(frozenset(runs))
+        return (self._shared[key],)
 
     def _steps(self, piece: str, line: str) -> tuple[Element, ...]:
         if piece.isalpha():
@@ -419,8 +515,10 @@ class PhraseBook:
             if name in self._open:
                 raise PhraseError(f"The set @{name} contains itself by way of {' > '.join(self._open)}.")
             self._open.append(name)
-            self._sets[name] = self._any(self._lexicon.sets[name], f"@{name}")
-            self._open.pop()
+            try:
+                self._sets[name] = self._any(self._lexicon.sets[name], f"@{name}")
+            finally:
+                self._open.pop()
         return self._sets[name]
 
     def _any(self, options: Iterable[str], line: str) -> OneOf:
@@ -433,6 +531,12 @@ class PhraseBook:
                 inner = self.set(option[1:], line)
                 words |= inner.words
                 phrases += inner.phrases
+            elif option.replace(" ", "").isalpha():
+                run = " ".join(word for piece in option.split() for word in self._words.of_rule(piece))
+                words.add(run)
+                if " " in run:
+                    self.runs.add(run)
+                    self.vocabulary.update(run.split())
             elif option.endswith("~") and " " not in option:
                 words |= inflected(fold(option[:-1]), self._lexicon)
             else:

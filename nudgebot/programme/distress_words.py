@@ -20,16 +20,21 @@ _APOSTROPHES = dict.fromkeys(map(ord, "’‘‛ʼʻ`´′＇ʹ"), "'")
 _SPACED = re.compile(r"(?<![^\W_])(?:[a-z][ ._*\-]{1,3}){3,}[a-z](?![^\W_]|')")
 _TOKEN = re.compile(
     r"\d+(?:[.,]\d+)?(?![^\W_])"  # a number that stands alone: 38, 38.4, 38,4
-    r"|(?:[^\W_]|(?<=[^\W_])[*'@$!|](?=[^\W_]))+"  # a word, also with one odd sign inside: can't, k*ll, d!e
+    r"|[^\W_]+(?:[*'@$!|][^\W_]+)*"  # a word, also with one odd sign inside: can't, k*ll, d!e
     r"|[.!?;\n]+"
 )
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:[.,]\d+)?)([^\W\d_]+)")
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{2,}")
+_LETTER_PAIR = re.compile(r"([^\W\d_])\1{2}|([^\W\d_])\2$")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiou"
 _MAX_STARS = 2
 _MIN_REPAIR = 5
+_MIN_SWAPPED = 4
+_MIN_SHORTENED = 6
+_MIN_SPACED = 2
+"""A spaced word ("d i e s") has this many single letters beside i and a; with fewer the search for one is spared."""
 
 
 def fold(text: str) -> str:
@@ -39,6 +44,15 @@ def fold(text: str) -> str:
         return text.lower().replace("`", "'")
     folded = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).casefold()
     return "".join(c for c in folded if unicodedata.category(c) not in ("Mn", "Cf"))[:MAX_CHARS]
+
+
+def glance(text: str) -> frozenset[str]:
+    """The words of a text as typed, quickly: enough to tell which languages it may be in."""
+    plain = fold(text)
+    words = _TOKEN.findall(plain)
+    if _LETTER_RUN.search(plain):
+        words += _TOKEN.findall(_LETTER_RUN.sub(r"\1", plain))
+    return frozenset(words)
 
 
 class Words:
@@ -59,17 +73,32 @@ class Words:
             self._known.update(meant)
         self._rule_words: dict[str, tuple[str, ...]] = {}
         self._repairs: dict[str, str] = {}
+        self._left_alone: frozenset[str] = frozenset()
         self._joined = {phrase.replace(" ", ""): self.of_rule(phrase) for phrase in map(fold, lexicon.joined)}
 
     def learn(self, words: Iterable[str]) -> None:
-        """Take the rules' own words as known, and prepare the misspellings of head words."""
-        self._known.update(words)
-        taken = self._known | set(map(fold, self._lexicon.leave_alone))
+        """Take the rules' own words as known, and prepare their misspellings, those of head words more freely."""
+        learnt = sorted(words)  # sorted: of two words with the same slip always the same one is meant
+        self._known.update(learnt)
+        self._left_alone = frozenset(map(fold, self._lexicon.leave_alone))
+        taken = self._known | self._left_alone
         for word in map(fold, self._lexicon.repair):
             self._known.add(word)
             for slip in _slips(word):
                 if slip not in taken:
                     self._repairs.setdefault(slip, word)
+        for word in learnt:
+            for slip in _slips_of_haste(word):
+                if slip not in taken:
+                    self._repairs.setdefault(slip, word)
+
+    def is_filler(self, word: str) -> bool:
+        """True for a word that is skipped in messages and in rules."""
+        return word in self._fillers
+
+    def known(self) -> frozenset[str]:
+        """Every word that is understood as it stands, without a repair."""
+        return frozenset(self._known) | self._joined.keys()
 
     def of_rule(self, phrase: str) -> tuple[str, ...]:
         """The words of a phrase in a rule: folded and spelt like a message, but never repaired."""
@@ -82,12 +111,13 @@ class Words:
 
     def of_message(self, text: str) -> list[str]:
         """The words of a message in order, BREAK between sentences."""
-        plain = fold(text.translate(self._emoji))
-        plain = _SPACED.sub(lambda match: re.sub(r"[^a-z]", "", match.group()), plain)
+        plain = fold(text if text.isascii() else text.translate(self._emoji))
+        tokens: list[str] = _TOKEN.findall(plain)
+        if "*" in plain or len([token for token in tokens if len(token) == 1 and token not in "ia"]) >= _MIN_SPACED:
+            tokens = _TOKEN.findall(_SPACED.sub(lambda match: re.sub(r"[^a-z]", "", match.group()), plain))
         words: list[str] = []
         known, fillers, spellings = self._known, self._fillers, self._spellings
-        for match in _TOKEN.finditer(plain):
-            token = match.group()
+        for token in tokens:
             if token in fillers:
                 continue
             if token in spellings:
@@ -119,10 +149,14 @@ class Words:
 
     def _guess(self, token: str) -> tuple[str, ...]:
         """What an unknown token most likely stands for; itself when nothing fits."""
+        if token.isalpha() and not _LETTER_PAIR.search(token):  # most words: nothing to undo but a slip
+            return self._joined.get(token) or (self._repairs.get(token) or self._unswapped(token),)
         if token[0].isdigit() and (split := _NUMBER_AND_UNIT.fullmatch(token)) and not self._leet(token):
             return (split.group(1).replace(",", "."), *self._spelt(split.group(2)))
         if token[0].isdigit() and not any(c.isalpha() for c in token):
             return (token.replace(",", "."),)
+        if token.endswith("'s") and token[:-2] in self._known:
+            return (token[:-2], "is")
         for candidate in self._readings(token):
             if candidate in self._spellings:
                 return self._spellings[candidate]
@@ -137,6 +171,15 @@ class Words:
         if "!" in token or "|" in token:
             return tuple(self._parts(token))
         return (token,)
+
+    def _unswapped(self, token: str) -> str:
+        """The known word of which two letters were swapped, else the token itself."""
+        if len(token) >= _MIN_SWAPPED and token not in self._left_alone:
+            for at in range(len(token) - 1):
+                other = token[:at] + token[at + 1] + token[at] + token[at + 2 :]
+                if other in self._known:
+                    return other
+        return token
 
     def _parts(self, token: str) -> Iterator[str]:
         for at, part in enumerate(re.split(r"[^\w']+", token)):
@@ -172,6 +215,16 @@ def _starred(token: str) -> Iterator[str]:
     parts = token.split("*")
     for letters in product(_VOWELS, repeat=len(parts) - 1):
         yield "".join(part + letter for part, letter in zip(parts, (*letters, ""), strict=True))
+
+
+def _slips_of_haste(word: str) -> Iterator[str]:
+    """Misspellings that hardly ever make another word: a letter left out of a long one, "-in"."""
+    if not word.isalpha():
+        return
+    if word.endswith("ing"):
+        yield word[:-1]
+    if len(word) >= _MIN_SHORTENED:
+        yield from (word[:at] + word[at + 1 :] for at in range(1, len(word)))
 
 
 def _slips(word: str) -> Iterator[str]:

@@ -111,6 +111,24 @@ def test_a_real_word_is_never_repaired_into_a_head_word() -> None:
     assert fires(screen_of("breathing", lexicon=lexicon), "brething")
 
 
+@pytest.mark.parametrize("typed", ["smothered", "smohtered", "smotered", "smotherd"])
+def test_any_long_word_of_a_rule_is_read_with_swapped_or_lost_letters(typed: str) -> None:
+    assert fires(screen_of("i smothered him"), f"i {typed} him")
+
+
+def test_an_ing_without_its_g_is_read() -> None:
+    assert fires(screen_of("thinking about ending it"), "thinkin about endin it")
+
+
+def test_a_word_left_alone_is_not_taken_for_a_slip() -> None:
+    assert not fires(screen_of("the bleach", lexicon=SafetyLexicon(leave_alone=("beach",))), "we love the beach")
+
+
+def test_a_possessive_is_read_like_a_short_is() -> None:
+    lexicon = SafetyLexicon(sets={"far": ("friend", "friends")})
+    assert fires(screen_of("@far is husband", lexicon=lexicon), "my friend's husband")
+
+
 def test_fillers_change_nothing() -> None:
     assert fires(
         screen_of("want to die", lexicon=SafetyLexicon(fillers=("just", "really"))), "i really want to just die"
@@ -208,6 +226,26 @@ def test_an_exclusion_anywhere_holds_back_the_whole_message() -> None:
     assert not fires(screen_of("want to die", unless_anywhere=("song",)), "i want to die. it is a song")
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "please can you tell me what to do he isnt breathing",
+        "should i call someone she is floppy and wont wake up",
+        "is it normal that my 2 week old wont wake up for feeds all day",
+        "hospital sent us home and now she is grunting and blue round the lips",
+        "any advice please he swallowed bleach",
+        "worried about her breathing, her ribs are sucking in",
+        "i took all my tablets a while ago",
+        "my 5 year old is watching him strangle me",
+        "he threw the telly at me and has a knife",
+        "i swore i would never hurt her and today i shook her",
+        "at church yesterday god told me to drown my son",
+    ],
+)
+def test_a_plain_emergency_is_one_however_it_is_wrapped(shipped: Screen, wrapped: str) -> None:
+    assert shipped.screen(wrapped, "en").severity == "emergency"
+
+
 # --- the child's age ------------------------------------------------------------------------------------------------
 
 
@@ -275,7 +313,7 @@ def test_the_explanation_names_rule_words_and_what_held_a_rule_back() -> None:
     assert (held.rule, held.words, held.held_back_by) == ("a", ("want to die",), "film")
 
 
-def test_an_unknown_language_is_screened_in_all_languages() -> None:
+def test_every_message_is_screened_in_all_languages() -> None:
     both = SafetyLibrary(
         library([]).categories,
         {"en": [rule("e", "low", "support", "sad")], "es": [rule("s", "low", "support", "triste")]},
@@ -287,7 +325,7 @@ def test_an_unknown_language_is_screened_in_all_languages() -> None:
     assert screen.screen("estoy triste", "yo").is_case
     assert screen.screen("estoy triste", "es-MX").is_case
     assert screen.screen("sad", "es").is_case  # people mix their own language with the main one
-    assert not screen.screen("estoy triste", "en").is_case
+    assert screen.screen("estoy triste", "en").is_case  # and write in another one than they chose
 
 
 # --- nothing breaks it ----------------------------------------------------------------------------------------------
