@@ -1,4 +1,8 @@
-"""Where do the parts meet?  Settings → runtime, channel, outbox, intake, ticks, web; and the order of starting and stopping."""
+"""Where do the parts meet?  Settings → runtime, channel, outbox, intake, ticks, web; and the order of starting and stopping.
+
+Of several processes on one PostgreSQL one leads: it polls, handles, ticks and sends.  The others stand by: they answer
+health and, where updates come by webhook, keep them and what distress in them needs.  On SQLite there is only one.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -16,19 +21,23 @@ from typing import Any
 import uvicorn
 
 from nudgebot import scheduler, web
-from nudgebot.channels.base import Halted, Refused, Rejected
+from nudgebot.channels import email, webhook_alert
+from nudgebot.channels.base import Channel, Halted, Refused, Rejected
 from nudgebot.channels.telegram import application as telegram_application
 from nudgebot.channels.telegram.channel import TelegramChannel
 from nudgebot.channels.telegram.handlers import PTBApplication
 from nudgebot.channels.telegram.intake import Intake
 from nudgebot.clock import Clock, SystemClock
 from nudgebot.library.loader import approved_only, load, packaged_content
+from nudgebot.outbox import withdrawing
 from nudgebot.outbox.sender import Sender
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen, compile_screen
 from nudgebot.runtime import Runtime
+from nudgebot.services import digests, support_lines
+from nudgebot.services.watch import Watch, watch
 from nudgebot.settings import PREFIX, BadSettings, Settings
-from nudgebot.storage import deliveries, escalations, inbound, leases, people
+from nudgebot.storage import broadcasts, deliveries, escalations, inbound, leases, notices, people
 from nudgebot.storage.database import (
     DATABASE_ERRORS,
     Database,
@@ -39,11 +48,24 @@ from nudgebot.storage.database import (
     trouble_in_words,
 )
 from nudgebot.storage.encryption import KeyRing, WrongKey
+from nudgebot.storage.leases import Term
 from nudgebot.storage.migrating import current, migrate, newest
 from nudgebot.telemetry import log
 
 POLL_IS_STALE = 90.0
 """Seconds without a good poll after which the bot is not well."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks of one that stands by at whether the lease is free."""
+
+SAYS_WHO_LEADS_WITHIN = 1.5
+"""Seconds for which somebody in distress may wait for the database to say whether it is ours to answer."""
+
+ANSWERS_WITHIN = 5.0
+"""Seconds after which a database that has not answered is not well."""
+
+LEADING = ("outbox", "handling", "polling", "notices", "menus")
+"""The parts that only the leader runs."""
 
 
 class CannotStart(Exception):
@@ -110,16 +132,30 @@ def load_catalogue(settings: Settings, *, drafts: bool) -> Catalogue:
     return approved
 
 
+def second_channel(settings: Settings, programme: str) -> dict[str, Channel]:
+    """How alerts go out beside Telegram, by name; empty when nobody has set it up."""
+    found: dict[str, Channel] = {}
+    if settings.smtp_url is not None:
+        server = email.MailServer.of_url(settings.smtp_url.get_secret_value())
+        found[email.NAME] = email.EmailChannel(server, programme)
+    if any(one.channel == webhook_alert.NAME for one in settings.alerts_to):
+        found[webhook_alert.NAME] = webhook_alert.WebhookChannel(settings.alerts_to)
+    return found
+
+
 @dataclass
 class App:
-    """A bot that can be started and stopped, once."""
+    """A bot that can be started and stopped, once.  `term` while it leads; its `sender` is new with every term."""
 
     runtime: Runtime
     application: PTBApplication
     channel: TelegramChannel
     sender: Sender
     intake: Intake
-    tasks: list[asyncio.Task[None]]
+    term: Term | None = None
+    holder: str = field(default_factory=leases.holder_name)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    ticking: bool = True
     ticks: scheduler.Ticks | None = None
     server: uvicorn.Server | None = None
     failed: asyncio.Event | None = None
@@ -144,35 +180,33 @@ class App:
         clock = clock or SystemClock()
         database = await ready_database(settings, clock.now())
         runtime = Runtime(settings, database, catalogue, screen, clock, needs_coordinator=not drafts)
+        runtime.load = partial(load_catalogue, settings, drafts=drafts)
+        app = cls(runtime, application, channel, Sender(runtime, channel, 0), Intake(runtime, application, channel))
         try:
-            fence = await _lead(runtime)
+            await app._ask_for_the_lease()
         except BaseException:
             await database.close()
             raise
-        return cls(
-            runtime, application, channel, Sender(runtime, channel, fence), Intake(runtime, application, channel), []
-        )
+        return app
 
     async def start(self, *, ticking: bool = True) -> None:
         """First what must be known (is the token good?), then what was left in flight, then everything at once."""
         self.failed = asyncio.Event()
+        self.ticking = ticking
         try:
             await self._reached(telegram_application.connect)
-            await self.sender.adopt()
             await self._listen()
             await self._reached(self._say_how_updates_come)
+            # Telegram may have kept us waiting for longer than the lease lives.
+            if self.term is not None and (self.term.trusted() or await self._renew()):
+                await self._lead()
+            else:
+                await self._stand_by()
         except BaseException:
             await self.close()
             raise
-        self._run("outbox", self.sender.run())
-        self._run("handling", self.intake.work())
-        if not self.runtime.settings.webhook_url:
-            self._run("polling", self.intake.poll())
-        self._run("lease", self._keep_lease())
-        self._run("menus", telegram_application.try_to_set_menus(self.application, self.runtime.catalogue))
-        if ticking:
-            self.ticks = scheduler.Ticks(self.runtime)
-            self.ticks.start()
+        if not self.runtime.database.sqlite:
+            self._run("lease", self._keep_lease())
         log().info("app.started", tips=len(self.runtime.catalogue.tips), content=self.runtime.catalogue.version)
 
     async def stop(self) -> None:
@@ -182,19 +216,30 @@ class App:
         self.intake.stop()
         try:
             await self.sender.stop()
-            async with self.runtime.turn() as turn:
-                await leases.release(turn.session, self.sender.fence, turn.now)
+            if self.term is not None:
+                async with self.runtime.turn() as turn:
+                    now = await leases.shared_now(turn.session, turn.now)
+                    await leases.release(turn.session, self.term.fence, now)
         except DATABASE_ERRORS as error:
             log().error("app.stop_database_trouble", error=type(error).__name__)
         await self.close()
         log().info("app.stopped")
+
+    async def kill(self) -> None:
+        """As when the power goes: nothing is finished and nothing written down.  For rehearsals."""
+        if self.ticks is not None:
+            await self.ticks.stop(within=0)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, self.sender.abandon(), return_exceptions=True)
+        await self.close()
 
     async def close(self) -> None:
         """Ends what runs and gives everything back; also half way through a start."""
         if self.server is not None:
             self.server.should_exit = True
         for task in self.tasks:
-            if task.get_name() in ("polling", "lease", "menus"):
+            if task.get_name() in ("polling", "lease", "menus", "notices", "withdrawing"):
                 task.cancel()  # a long poll confirms nothing: giving it up loses nothing
         await asyncio.wait(self.tasks, timeout=5) if self.tasks else None
         for task in self.tasks:
@@ -255,22 +300,28 @@ class App:
         self._run("web", self.server.serve(sockets=[listening]))
 
     async def health(self) -> dict[str, object]:
-        """Well means: polls are answered, the database answers, and nobody waits in vain for a person."""
+        """Well means: polls are answered, the database keeps what comes, nobody waits in vain for a person, and alerts arrive."""
         last = self.intake.last_good_poll
         age = None if last is None else self.runtime.clock.monotonic() - last
-        polling = not self.runtime.settings.webhook_url
+        polling = self.term is not None and not self.runtime.settings.webhook_url
         try:
-            async with self.runtime.database.read() as session:
+            async with asyncio.timeout(ANSWERS_WITHIN), self.runtime.database.read() as session:
                 waiting = await escalations.count_by_state(session)
                 quarantined = (await inbound.count_by_state(session)).get("quarantined", 0)
-                coordinators = len(await people.coordinators(session))
+                coordinators = len(await people.team(session))
+                seen = await watch(self.runtime, session, self.runtime.clock.now())
             database = "ok"
         except DATABASE_ERRORS as error:
-            waiting, quarantined, coordinators = {}, 0, 0
+            waiting, quarantined, coordinators, seen = {}, 0, 0, Watch((), ())
             database = trouble_in_words(error, self.runtime.settings.database_url)
+        if database == "ok" and not self.intake.keeping:
+            database = "nothing can be written"
         well = database == "ok" and (not polling or (age is not None and age < POLL_IS_STALE))
         return {
-            "ok": well,
+            "ok": well and not seen.red,
+            "red": seen.red,
+            "look": seen.look,
+            "leads": self.term is not None,
             "database": database,
             "seconds_since_good_poll": None if age is None else round(age, 1),
             "open_escalations": waiting.get("open", 0),
@@ -278,20 +329,115 @@ class App:
             "coordinators": coordinators,
         }
 
+    # --- one leads --------------------------------------------------------------------------------------------------
+
+    async def _lead(self) -> None:
+        """Settles what an earlier leader left in flight, then runs all that only the leader runs."""
+        assert self.term is not None
+        runtime = self.runtime
+        runtime.announces = False
+        await self.sender.adopt()
+        await support_lines.refresh(runtime)
+        self._run("outbox", self.sender.run())
+        self._run("withdrawing", withdrawing.keep_withdrawing(runtime, self.channel))
+        self._run("handling", self.intake.work())
+        if not runtime.settings.webhook_url:
+            self._run("polling", self.intake.poll(self._may_poll))
+        self._run("notices", notices.listen(runtime.database, self._notice))
+        self._run("menus", telegram_application.try_to_set_menus(self.application, runtime.catalogue))
+        if self.ticking:
+            self.ticks = scheduler.Ticks(runtime, self.term.trusted)
+            self.ticks.start()
+        log().info("app.leading", fence=self.term.fence)
+
+    async def _stand_by(self) -> None:
+        """Ends what only the leader runs.  What is under way is not waited for: the next one has settled it already."""
+        self.term, self.runtime.announces = None, True
+        self.intake.last_good_poll = None
+        if self.ticks is not None:
+            await self.ticks.stop(within=0)
+            self.ticks = None
+        leading = [task for task in self.tasks if task.get_name() in LEADING]
+        self.tasks = [task for task in self.tasks if task not in leading]
+        for task in leading:
+            task.cancel()
+        await asyncio.gather(*leading, return_exceptions=True)
+        with suppress(*DATABASE_ERRORS):
+            await self.sender.stop(within=0)
+        log().warning("app.standing_by")
+
     async def _keep_lease(self) -> None:
-        """The leader's row is renewed; a leader that lost it stops at once."""
+        """The leader's lease is renewed and another's waited for, as long as the process lives."""
+        wait = LOOK_EVERY
         while True:
-            await asyncio.sleep(leases.LIVES.total_seconds() / 3)
+            await asyncio.sleep(wait)
+            wait = LOOK_EVERY
             try:
-                async with self.runtime.turn() as turn:
-                    kept = await leases.renew(turn.session, self.sender.fence, turn.now)
-            except DATABASE_ERRORS:
-                continue  # nothing can be claimed either while the database is away
-            if not kept:
-                log().critical("app.lease_lost")
-                assert self.failed is not None
-                self.failed.set()
-                return
+                if self.term is None:
+                    if await self._way_is_clear() and await self._ask_for_the_lease():
+                        await self._lead()
+                elif await self._renew():
+                    wait = leases.LIVES.total_seconds() / 3
+                else:
+                    await self._stand_by()
+            except DATABASE_ERRORS as error:  # nothing can be claimed either while the database is away
+                log().error("app.lease_database_trouble", error=type(error).__name__)
+                with suppress(*DATABASE_ERRORS):
+                    await self._way_is_clear()
+                if self.term is not None and not self._runs("outbox"):
+                    await self._stand_by()  # it broke off half way into leading
+
+    async def _way_is_clear(self) -> bool:
+        """Could the lease be ours?  Then nobody who fell asleep over a transaction may stand in the way."""
+        async with self.runtime.database.read() as session:
+            now = await leases.shared_now(session, self.runtime.clock.now())
+            if not await leases.is_free(session, self.holder, now):
+                return False
+            if stuck := await leases.end_stuck_writers(session):
+                log().warning("app.ended_stuck_writers", connections=stuck)
+            return True
+
+    async def _ask_for_the_lease(self) -> bool:
+        """Begins a term if nobody leads.  On SQLite the file lock has decided that already."""
+        began, alone = leases.awake(), self.runtime.database.sqlite
+        async with self.runtime.turn() as turn:
+            now = await leases.shared_now(turn.session, turn.now)
+            fence = await leases.acquire(turn.session, self.holder, now, force=alone)
+        if fence is None:
+            return False
+        self.term = Term(fence, endless=alone, asked_at=began)
+        beside = second_channel(self.runtime.settings, self.runtime.catalogue.settings.name)
+        self.sender = Sender(self.runtime, self.channel, fence, leads=self.term.trusted, beside=beside)
+        return True
+
+    async def _renew(self) -> bool:
+        """Is the lease still ours?  Then for another while."""
+        assert self.term is not None
+        term, began = self.term, leases.awake()
+        async with self.runtime.turn() as turn:
+            kept = await leases.renew(turn.session, term.fence, await leases.shared_now(turn.session, turn.now))
+        if kept:
+            term.asked_at = began
+        return kept
+
+    async def _may_poll(self) -> bool:
+        """Also while the database cannot say who leads: whoever writes in distress is answered from memory then."""
+        if self.term is None or self.term.trusted():
+            return self.term is not None
+        term = self.term
+        try:
+            async with asyncio.timeout(SAYS_WHO_LEADS_WITHIN), self.runtime.database.read() as session:
+                return await leases.is_led_by(session, term.fence)  # a read: renewing would wait for whoever writes
+        except DATABASE_ERRORS:
+            return True
+
+    def _notice(self) -> None:
+        """Another process has written."""
+        self.runtime.bell.ring()
+        self.intake.wake()
+
+    def _runs(self, name: str) -> bool:
+        return any(task.get_name() == name and not task.done() for task in self.tasks)
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """A part that ends by an error takes the whole process down: half a bot is worse than a restarted one."""
@@ -313,7 +459,12 @@ class App:
             moments = [
                 await people.next_nudge_moment(session),
                 await deliveries.next_due_moment(session),
+                await broadcasts.next_moment(session),
                 await escalations.next_wave_moment(session),
+                await escalations.next_reminder_moment(session),
+                await deliveries.next_withdrawal(session),
+                await people.next_turning_moment(session),
+                await digests.next_moment(self.runtime, session),
             ]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -323,17 +474,6 @@ class App:
             handled = await self.intake.handle_stored()
             await scheduler.run_moment(self.runtime, self.ran_at)
             sent = await self.sender.drain()
-            if not handled and not sent:
+            gone = await withdrawing.withdraw(self.runtime, self.channel)
+            if not handled and not sent and not gone:
                 return
-
-
-async def _lead(runtime: Runtime) -> int:
-    """The fence of this leader.  On SQLite the file lock has decided already; on PostgreSQL a living lease is waited for."""
-    holder = f"{socket.gethostname()}:{os.getpid()}"[:64]
-    while True:
-        async with runtime.turn() as turn:
-            fence = await leases.acquire(turn.session, holder, turn.now, force=runtime.database.sqlite)
-        if fence is not None:
-            return fence
-        log().info("app.standing_by")
-        await asyncio.sleep(1.0)

@@ -22,7 +22,6 @@ from nudgebot.curtain import Curtain
 from nudgebot.library.loader import load, packaged_content
 from nudgebot.library.problems import LibraryBroken, Problems
 from nudgebot.programme.catalogue import Catalogue
-from nudgebot.programme.distress import compile_screen
 from nudgebot.programme.places import country_name, find_country
 from nudgebot.rehearsal import LocalPerson, SilenceError
 from nudgebot.rehearsal.backstage import BackstageError
@@ -83,7 +82,7 @@ class Stage(Rehearsal):
         """
         updates = self.standin.world.updates
         while self.app is not None:
-            said = updates._next_id
+            said = updates.next_id
             await self.app.settle()
             if self.network_back_at is not None or (said == self._heard and not self.standin.pending_updates):
                 break
@@ -102,13 +101,7 @@ class Stage(Rehearsal):
         if self.app is None:
             return
         app, self.app = self.app, None
-        if app.ticks is not None:
-            await app.ticks.stop(within=0)
-        doing = [*app.tasks, *(task for _, task in app.sender._flying.values())]
-        for task in doing:
-            task.cancel()
-        await asyncio.gather(*doing, return_exceptions=True)
-        await app.close()
+        await app.kill()
 
 
 class PausedError(Exception):
@@ -121,7 +114,7 @@ class Director:
     def __init__(self, stage: Stage, curtain: Curtain, content: Path | None, *, keeping: bool = False) -> None:
         self._stage = stage
         self._curtain = curtain
-        self._content = content or packaged_content()
+        self.content = content or packaged_content()
         self._keeping = keeping
         self._run = secrets.token_hex(4)
         self._moving: Json | None = None
@@ -305,15 +298,14 @@ class Director:
         self._tell()
 
     async def reload(self) -> Json:
-        problems = Problems(self._content)
+        problems = Problems(self.content)
         catalogue: Catalogue | None = None
         with contextlib.suppress(LibraryBroken):
-            catalogue = await asyncio.to_thread(load, self._content, problems=problems)
+            catalogue = await asyncio.to_thread(load, self.content, problems=problems)
         if catalogue is not None:
             self._curtain.reads(catalogue)
             if (app := self._stage.app) is not None:
-                app.runtime.screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
-                app.runtime.catalogue = catalogue
+                app.runtime.use(catalogue)
             self._tell()
         return {"taken": catalogue is not None, "problems": [str(problem) for problem in problems]}
 

@@ -127,8 +127,7 @@ class Curtain:
     async def _day(self, turn: Turn, parent: Parent, due: datetime) -> Json:
         enrolment = parent.enrolment
         day = local_date(due, str(enrolment.tz))
-        seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
-        what = await nudges.plan_one(turn, parent, due, seen)
+        what = await nudges.plan_one(turn, parent)
         await turn.session.flush()
         planned = {"at": _iso(due), "on": day.isoformat(), "what": what, "theme": None, "title": None, "why": None}
         if what not in ("tip", "quiet"):

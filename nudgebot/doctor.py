@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from nudgebot.app import load_catalogue, open_database
+from nudgebot.app import load_catalogue, open_database, second_channel
+from nudgebot.channels import email
 from nudgebot.channels.base import Halted, Refused
 from nudgebot.channels.telegram import application
 from nudgebot.library.loader import packaged_content
 from nudgebot.library.problems import LibraryBroken
 from nudgebot.programme.catalogue import Catalogue, Status
-from nudgebot.programme.support import may_show
+from nudgebot.programme.support import Checks, may_show, with_checks, worries
+from nudgebot.services import support_lines
 from nudgebot.settings import PREFIX, BadSettings, Settings
 from nudgebot.storage import people
 from nudgebot.storage.database import (
@@ -36,7 +38,12 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Every part looked at, whatever the others say.  Writes nothing."""
-    found = [await _token(settings), await _database(settings)]
+    database, known = await _database(settings)
+    found = [await _token(settings), database, *await _second_channel(settings)]
+    if known.team and not known.on_duty:
+        found.append(
+            Finding("duty", "warn", "nobody is on duty, so alerts go to the leads; /duty in the chat changes that.")
+        )
     catalogue: Catalogue | None = None
     try:
         catalogue = load_catalogue(settings, drafts=True)
@@ -44,6 +51,7 @@ async def examine(settings: Settings) -> list[Finding]:
         found.append(Finding("content", "bad", f"{broken}. Run `nudgebot content check`."))
     if catalogue is not None:
         found += _content(settings, catalogue)
+        found += _lines(settings, with_checks(catalogue, known.checks), known.served)
     return found
 
 
@@ -59,31 +67,59 @@ async def _token(settings: Settings) -> Finding:
     return Finding("token", "good", f"the bot is @{name}")
 
 
-async def _database(settings: Settings) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database says about the team and the lines; all empty when it cannot be asked."""
+
+    team: int = 0
+    on_duty: int = 0
+    served: frozenset[str] = frozenset()
+    checks: Checks = field(default_factory=dict)
+
+
+async def _database(settings: Settings) -> tuple[Finding, _Known]:
+    nothing = _Known()
     try:
         file_is_writable(settings.database_url)
         if is_sqlite(settings.database_url) and not sqlite_file(settings.database_url).exists():
-            return Finding("database", "warn", "there is none yet; `nudgebot run` makes it.")
+            return Finding("database", "warn", "there is none yet; `nudgebot run` makes it."), nothing
         database = open_database(settings)
     except (BadSettings, DatabaseTrouble, WrongKey) as trouble:
-        return Finding("database", "bad", str(trouble))
+        return Finding("database", "bad", str(trouble)), nothing
     try:
         if await current(database) != newest():
-            return Finding("database", "bad", "its schema is not the newest; run `nudgebot migrate`.")
+            return Finding("database", "bad", "its schema is not the newest; run `nudgebot migrate`."), nothing
         await database.check_key(datetime.now(UTC))
         async with database.read() as session:
             parents = await people.count_by_state(session)
-            team = await people.coordinators(session)
+            team = await people.team(session)
+            served = frozenset(await people.countries_served(session))
+            known = _Known(len(team), sum(one.on_duty for one in team), served, await support_lines.known(session))
     except WrongKey as trouble:
-        return Finding("database", "bad", str(trouble))
+        return Finding("database", "bad", str(trouble)), nothing
     except DATABASE_ERRORS as trouble:
-        return Finding("database", "bad", trouble_in_words(trouble, settings.database_url))
+        return Finding("database", "bad", trouble_in_words(trouble, settings.database_url)), nothing
     finally:
         await database.close()
     if not team:
         says = "nobody is on the team, so nobody can be enrolled; run `nudgebot coordinator invite lead`."
-        return Finding("database", "warn", says)
-    return Finding("database", "good", f"{parents.get('active', 0)} active parents, {len(team)} on the team")
+        return Finding("database", "warn", says), known
+    return Finding("database", "good", f"{parents.get('active', 0)} active parents, {len(team)} on the team"), known
+
+
+async def _second_channel(settings: Settings) -> list[Finding]:
+    """Is there a way to people beside Telegram?  The mail server is asked; nothing is sent."""
+    if not settings.alerts_to:
+        says = f"there is none: when Telegram fails nobody hears of an emergency. Set {PREFIX}ALERT_TO."
+        return [Finding("alerts", "warn", says)]
+    addresses = ", ".join(one.identifier for one in settings.alerts_to)
+    mail = second_channel(settings, "nudgebot").get(email.NAME)
+    if isinstance(mail, email.EmailChannel):
+        try:
+            await mail.reach()
+        except Refused as refused:
+            return [Finding("alerts", "bad", f"{refused.says}; check {PREFIX}SMTP_URL.")]
+    return [Finding("alerts", "good", f"alerts also go to {addresses}")]
 
 
 def _content(settings: Settings, catalogue: Catalogue) -> list[Finding]:
@@ -98,17 +134,31 @@ def _content(settings: Settings, catalogue: Catalogue) -> list[Finding]:
         )
         state: Literal["warn", "bad"] = "bad" if held and drafts == len(catalogue.tips) else "warn"
         found.append(Finding("review", state, says))
+    return found
+
+
+def _lines(settings: Settings, catalogue: Catalogue, served: frozenset[str]) -> list[Finding]:
+    """Can a parent in trouble be given a number?  Where families live, and where the programme means to enrol them."""
+    found: list[Finding] = []
     today = datetime.now(UTC).date()
+    meant = {cohort.country for cohort in catalogue.settings.cohorts.values()} | {settings.country}
     for country in catalogue.countries.values():
-        uncalled = [line for line in country.lines if line.verified_on is None]
-        served = settings.country == country.code or country.code in {
-            cohort.country for cohort in catalogue.settings.cohorts.values()
-        }
-        if not served:
+        if country.code not in served | meant:
             continue
+        uncalled = [line for line in country.lines if line.verified_on is None]
+        worried = worries(country, today)
         if not any(line.kind == "crisis" and may_show(line, today) for line in country.lines):
             found.append(Finding("helplines", "bad", f"{country.name} has no crisis line that may be shown."))
-        elif uncalled:
-            says = f"{country.name}: {len(uncalled)} numbers have not been called by anybody; call them and note it."
+        elif uncalled or worried:
+            says = f"{country.name}: {len(uncalled)} numbers have not been called by anybody; call them: /lines {country.code}"
+            unconfirmed = any(worry.line is None for worry in worried)
+            says += ", first of all a crisis line." if unconfirmed else "."
             found.append(Finding("helplines", "warn", says))
+        found += [
+            Finding(
+                "helplines", "warn", f"{country.name}: {worry.line.name} is shown only until {worry.until}; call it."
+            )
+            for worry in worried
+            if worry.line is not None
+        ]
     return found

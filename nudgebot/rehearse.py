@@ -48,6 +48,8 @@ class Rehearsal:
                     listen="off",
                     content=content,
                     webhook_url=None,
+                    alert_to=None,
+                    smtp_url=None,
                     send_rate=25,
                 )
                 rehearsal = cls(standin, clock, settings)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from nudgebot.clock import Clock
 from nudgebot.programme.catalogue import Catalogue
-from nudgebot.programme.distress import Screen
+from nudgebot.programme.distress import Screen, compile_screen
+from nudgebot.programme.support import Checks, with_checks
 from nudgebot.settings import Settings
+from nudgebot.storage import notices
 from nudgebot.storage.database import Database, Session
 
 
@@ -45,6 +47,27 @@ class Runtime:
     clock: Clock
     bell: Bell = field(default_factory=Bell)
     needs_coordinator: bool = False  # then nobody is enrolled before there is somebody to answer distress
+    announces: bool = False  # this process does not send: the one that does is told of what is written here
+
+    wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
+    load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
+
+    library: Catalogue = field(init=False)  # as the files say it; `catalogue` knows what the team's calls have shown, too
+    checks: Checks = field(default_factory=dict)  # the newest call to each support line
+    served: frozenset[str] = frozenset()  # countries where families live
+
+    def __post_init__(self) -> None:
+        self.library = self.catalogue
+
+    def use(self, catalogue: Catalogue) -> None:
+        """A library that has passed its checks takes the place of the one before, rules of distress included."""
+        self.screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
+        self.library, self.catalogue = catalogue, with_checks(catalogue, self.checks)
+
+    def know(self, checks: Checks) -> None:
+        """What the team found by calling support lines counts from now on, in every message."""
+        if checks != self.checks:
+            self.checks, self.catalogue = checks, with_checks(self.library, checks)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
@@ -52,8 +75,14 @@ class Runtime:
         async with self.database.write() as session:
             turn = Turn(self, session, self.clock.now())
             yield turn
+            if self.announces:
+                await notices.announce(session)
         if turn.promised:
             self.bell.ring()
+
+
+def _cannot() -> Catalogue:
+    raise RuntimeError("This runtime was built without a way to read the library.")
 
 
 @dataclass

@@ -15,8 +15,19 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from nudgebot.runtime import Runtime
-from nudgebot.services import escalations, nudges
-from nudgebot.storage import deliveries, inbound
+from nudgebot.services import (
+    broadcasts,
+    case_work,
+    consents,
+    digests,
+    drill,
+    escalations,
+    library,
+    nudges,
+    on_call,
+    support_lines,
+)
+from nudgebot.storage import deliveries, inbound, letters
 from nudgebot.storage import escalations as cases
 from nudgebot.storage.database import DATABASE_ERRORS
 from nudgebot.telemetry import JOB_SECONDS, log
@@ -31,10 +42,6 @@ SET_ASIDE_KEPT = timedelta(days=1)
 """For the engineer who looks into an update that could not be handled: it may hold what a person wrote."""
 
 
-PLANNED_AT_ONCE = 10
-"""Parents planned in one transaction.  Whoever writes in distress meanwhile waits for one such transaction to end."""
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """A tick: returns how many of what, which the wrapper logs, counts and times."""
@@ -46,7 +53,7 @@ class Job:
 
 async def plan(runtime: Runtime) -> dict[str, int]:
     """The nudges of everybody whose moment has come."""
-    return await nudges.plan_due(runtime, batch=PLANNED_AT_ONCE)
+    return await nudges.plan_due(runtime)
 
 
 async def expire(runtime: Runtime) -> dict[str, int]:
@@ -67,13 +74,22 @@ async def tidy(runtime: Runtime) -> dict[str, int]:
             "case_texts": await cases.forget_texts(
                 turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)
             ),
+            "letters": await letters.forget(turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)),
         }
 
 
 JOBS: tuple[Job, ...] = (
     Job("nudges", 5.0, plan),
+    Job("broadcasts", 1.0, broadcasts.advance),
     Job("pauses", 60.0, nudges.resume_ended_pauses),
     Job("escalations", 10.0, escalations.climb),
+    Job("reminders", 30.0, case_work.remind),
+    Job("duty", 30.0, on_call.turn_over),
+    Job("digests", 30.0, digests.send_due),
+    Job("drill", 30.0, drill.run),
+    Job("lines", 60.0, support_lines.refresh),
+    Job("consents", 3600.0, consents.ask_again),
+    Job("library", 2.0, library.reload),
     Job("expire", 30.0, expire),
     Job("tidy", 3600.0, tidy),
 )
@@ -110,8 +126,10 @@ async def run_moment(runtime: Runtime, ran_at: dict[str, float]) -> None:
 class Ticks:
     """The JOBS on APScheduler, and an end that lets a tick finish what it began."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, leads: Callable[[], bool] = lambda: True) -> None:
+        """`leads`: whoever does not, lets the tick pass."""
         self._runtime = runtime
+        self._leads = leads
         self._running: set[asyncio.Task[None]] = set()
         # `misfire_grace_time=None`: a late tick still runs (the default drops it after a second), once, never twice at a time.
         self._scheduler = AsyncIOScheduler(
@@ -134,6 +152,8 @@ class Ticks:
         self._scheduler.shutdown(wait=False)
 
     async def _tick(self, job: Job) -> None:
+        if not self._leads():
+            return
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -16,6 +19,36 @@ from pydantic_settings import (
 )
 
 PREFIX = "NUDGEBOT_"
+
+LONGEST_MAIL_ADDRESS = 64
+"""Characters: as long as the identifier of a delivery may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAddress:
+    """Somebody who is told beside Telegram.  `identifier` is what deliveries and logs may hold.
+
+    A webhook's address often carries a key: it is named by its host and eight digits, too little to post to.
+    """
+
+    channel: Literal["email", "webhook"]
+    identifier: str  # lead@example.org, or hooks.example.org#1a2b3c4d
+    url: str
+
+    @classmethod
+    def of(cls, url: str) -> AlertAddress:
+        if url.startswith("mailto:"):
+            return cls("email", url[7:], url)
+        return cls("webhook", f"{(urlsplit(url).hostname or '')[:55]}#{_digits(url)}", url)
+
+    @property
+    def key(self) -> str:
+        """Eight digits that tell it from the others."""
+        return _digits(self.url)
+
+
+def _digits(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:8]
 
 
 class BadSettings(Exception):
@@ -69,7 +102,9 @@ class Settings(BaseSettings):
         "Name a local Bot API server, or the stand-in, here.",
     )
     database_url: str = Field(
-        "sqlite:///nudgebot.db", description="`sqlite:///file.db` or `postgresql://user:password@host/name`."
+        "sqlite:///nudgebot.db",
+        description="`sqlite:///file.db` or `postgresql://user:password@host/name`; behind PgBouncer in transaction mode "
+        "with `?pgbouncer=true` at its end.",
     )
     content: Path | None = Field(None, description="Folder of the content library; the packaged one when not set.")
     country: str | None = Field(
@@ -86,6 +121,21 @@ class Settings(BaseSettings):
     )
     listen: str = Field(
         "127.0.0.1:8080", description="host:port of /healthz, /metrics and the webhook; `off` for none."
+    )
+    spool: Path | None = Field(
+        None,
+        description="File that keeps, sealed, what people send while the database is away; beside an SQLite file, or "
+        "`nudgebot.spool` in the working folder, when not set.",
+    )
+    alert_to: SecretStr | None = Field(
+        None,
+        description="Second channel for alerts, comma between: `mailto:lead@example.org`, or the `https://` address of a "
+        "webhook that takes JSON {text, case, severity}.",
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server for the second channel: `smtp://user:password@host:587` (STARTTLS) or `smtps://`; "
+        "`?from=bot@example.org` names the sender where the user is no address.",
     )
     encryption_key: SecretStr | None = Field(
         None,
@@ -152,11 +202,41 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https://")
         return value
 
+    @field_validator("alert_to")
+    @classmethod
+    def _alert_to(cls, value: SecretStr | None) -> SecretStr | None:
+        for address in _listed(value):
+            mail = address.startswith("mailto:") and re.fullmatch(r"[^@\s,;?]+@[^@\s,;?]+", address[7:])
+            if mail and len(address[7:]) > LONGEST_MAIL_ADDRESS:
+                raise ValueError(f"takes mail addresses of at most {LONGEST_MAIL_ADDRESS} characters")
+            if not (mail or re.fullmatch(r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1)[:/]\S*", address)):
+                raise ValueError("must be mailto:… or https://… addresses with commas between")
+        return value if _listed(value) else None
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            parts = urlsplit(value.get_secret_value() if value else "smtp://none")
+            good = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+        except ValueError:  # a port that is no number
+            good = False
+        if not good:
+            raise ValueError("must be smtp://user:password@host:587 or smtps://…, with % signs for odd characters")
+        return value
+
     @model_validator(mode="after")
     def _webhook(self) -> Settings:
         if self.webhook_url and not self.webhook_secret:
             raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, or anybody could post updates")
+        if not self.smtp_url and any(one.channel == "email" for one in self.alerts_to):
+            raise ValueError("ALERT_TO names a mail address, so SMTP_URL has to name a mail server")
         return self
+
+    @property
+    def alerts_to(self) -> tuple[AlertAddress, ...]:
+        """Where alerts go beside Telegram."""
+        return tuple(AlertAddress.of(one) for one in _listed(self.alert_to))
 
     def token(self) -> str:
         """The bot's token.  Raises BadSettings when there is none, or it is not shaped like one."""
@@ -174,6 +254,11 @@ class Settings(BaseSettings):
                 f"{PREFIX}BOT_TOKEN is not shaped like a token (digits, a colon, letters); copy it again."
             )
         return secret
+
+
+def _listed(value: SecretStr | None) -> tuple[str, ...]:
+    parts = value.get_secret_value().split(",") if value else ()
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)

@@ -37,6 +37,8 @@ from nudgebot.storage.migrating import migrate
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+pytest_plugins = ["tests.second_channel"]  # `post` and `hook`: a mail server and a web server for alerts
+
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SUNDAY_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -177,7 +179,8 @@ def clock() -> MovableClock:
 
 
 def bot_settings(database_url: str, **given: Any) -> Settings:
-    known: dict[str, Any] = {"encryption_key": SecretStr(KEY), "listen": "off", "bot_token": SecretStr("1:" + "x" * 20)}
+    spool = None if database_url.startswith("sqlite") else Path(tempfile.gettempdir(), f"{database_url[-40:].replace('/', '-')}.spool")
+    known: dict[str, Any] = {"spool": spool, "encryption_key": SecretStr(KEY), "listen": "off", "bot_token": SecretStr("1:" + "x" * 20)}
     return read_settings(database_url=database_url, **(known | given))
 
 

@@ -252,13 +252,27 @@ async def test_a_part_that_dies_takes_the_whole_bot_down_where_it_is_seen(settin
     await app.stop()
 
 
-async def test_a_leader_whose_lease_is_taken_stops_at_once(postgres, standin, catalogue, screen, monkeypatch):
+async def test_a_leader_whose_lease_is_taken_stands_by_and_leads_again_when_it_is_free(
+    postgres, standin, catalogue, screen, monkeypatch
+):
     monkeypatch.setattr(leases, "LIVES", timedelta(seconds=0.3))
     settings = bot_settings(await postgres.clone(), bot_token=SecretStr(standin.token), bot_api_url=standin.url)
     app = await App.open(settings, drafts=True, catalogue=catalogue, screen=screen)
     await app.start()
+    first = app.term
     async with app.runtime.turn() as turn:
-        assert await leases.acquire(turn.session, "another", turn.now, force=True)
+        now = await leases.shared_now(turn.session, turn.now) + timedelta(seconds=1)
+        assert await leases.acquire(turn.session, "another", now, force=True)
     async with asyncio.timeout(5):
-        await app.failed.wait()
+        while app.term is not None:
+            await asyncio.sleep(0.01)
+        assert (await app.health())["leads"] is False
+        assert not {"polling", "outbox"} & {task.get_name() for task in app.tasks}
+        while app.term is None:
+            await asyncio.sleep(0.01)
+    assert app.term.fence == first.fence + 2
+    assert not app.failed.is_set()
+    anna = standin.person("Anna", "en")
+    await anna.says("/start")
+    assert (await anna.next_message()).from_bot
     await app.stop()

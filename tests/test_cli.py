@@ -90,6 +90,7 @@ def refused(ran: Ran) -> str:
 
 def test_the_table_of_settings_names_every_one_and_shows_no_secret(nudgebot):
     secrets = {name.upper(): f"the-secret-{name}" for name in SECRETS}
+    secrets |= {"ALERT_TO": "https://hooks.example/the-secret", "SMTP_URL": "smtp://bot:the-secret@mail.example"}
     ran = nudgebot("settings", **secrets, DATABASE_URL="postgresql://ruth:hunter2@127.0.0.1/nudgebot")
     assert ran.code == 0
     for name, field in Settings.model_fields.items():
@@ -384,7 +385,9 @@ def findings(ran: Ran) -> dict[str, str]:
 def test_the_doctor_names_every_trouble_with_its_mend_and_writes_nothing(nudgebot, tmp_path):
     ran = nudgebot("doctor")
     assert ran.code == 1
-    assert findings(ran) == {"token": "bad", "database": "look", "content": "ok", "review": "bad", "helplines": "look"}
+    assert findings(ran) == {
+        "token": "bad", "database": "look", "alerts": "look", "content": "ok", "review": "bad", "helplines": "look"
+    }  # fmt: skip
     assert "`nudgebot run` makes it" in ran.out
     assert not list(tmp_path.iterdir())
 
@@ -395,6 +398,14 @@ def test_the_doctor_sees_a_folder_that_is_not_there_and_a_database_without_its_k
     ran = nudgebot("doctor")
     assert findings(ran)["database"] == "bad"
     assert not (tmp_path / "nudgebot.db.key").exists()
+
+
+def test_the_doctor_tries_the_mail_server(nudgebot):
+    nowhere = nudgebot("doctor", ALERT_TO="mailto:lead@ngo.example", SMTP_URL="smtp://127.0.0.1:1")
+    assert findings(nowhere)["alerts"] == "bad"
+    webhook = nudgebot("doctor", ALERT_TO="https://hooks.example/very-secret")
+    assert findings(webhook)["alerts"] == "ok"
+    assert "secret" not in webhook.out
 
 
 def test_the_doctor_tells_a_library_that_cannot_be_read(nudgebot, tmp_path):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from nudgebot import cli
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
+from nudgebot.library.lint import lint
+from nudgebot.library.loader import packaged_content
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.settings import PREFIX, Settings
 
@@ -73,3 +78,16 @@ def test_lock_files_hold_no_addresses():
     for lock in (ROOT / "requirements").glob("*.txt"):
         assert "://" not in lock.read_text(encoding="utf-8")
         assert "--hash=sha256:" in lock.read_text(encoding="utf-8")
+
+
+def test_the_example_tip_for_new_authors_passes_the_check_as_it_stands(tmp_path: Path):
+    given = read("CONTRIBUTING.md")
+    name = re.search(r"for example `(t2-[\w-]+\.en\.md)`", given)
+    example = re.search(r"```markdown\n(.*?)```", given, flags=re.DOTALL)
+    assert name is not None
+    assert example is not None
+    folder = shutil.copytree(
+        packaged_content(), tmp_path / "content", ignore=shutil.ignore_patterns("safety", "i?", "t1", "t3")
+    )
+    (folder / "tips/t2" / name[1]).write_text(textwrap.dedent(example[1]))
+    assert not [str(problem) for problem in lint(folder, date(2026, 11, 22)) if not problem.warning]

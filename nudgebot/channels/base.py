@@ -1,7 +1,8 @@
 """What must a way of reaching people be able to do, and how may it fail?
 
 Refused (the message did not go out, or nobody can tell)
-├── TryLater      not sent; the same again after `after` seconds        429, connection refused
+├── TryLater      not sent; the same again after `after` seconds        429
+│   └── NoConnection   not sent; to anybody                             connection refused
 ├── Unreachable   not sent; this person cannot be written to now        blocked, deactivated
 ├── Rejected      not sent; never will be: the message or the bot is wrong   400
 ├── Halted        not sent; nothing can be sent at all until mended     401, 404
@@ -10,10 +11,15 @@ Refused (the message did not go out, or nobody can tell)
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
 from nudgebot.programme.messages import Outgoing, Rows, Text
+
+still_wanted: ContextVar[Callable[[], bool]] = ContextVar("still_wanted", default=lambda: True)
+"""Set around a send whose sender may lose the right to it: a channel that had to wait before the message left asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,10 @@ class TryLater(Refused):
         super().__init__(says)
         self.after = after
         self.whole_bot = whole_bot
+
+
+class NoConnection(TryLater):
+    """Not sent, and nothing said about pace: nobody can be reached just now."""
 
 
 class Unreachable(Refused):

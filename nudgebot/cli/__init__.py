@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from nudgebot.cli.broadcast import broadcast
 from nudgebot.cli.content import content
 from nudgebot.cli.distress import distress
 from nudgebot.cli.opening import err, out
@@ -17,6 +18,7 @@ app.add_typer(content, name="content")
 app.add_typer(distress, name="distress")
 app.add_typer(coordinator, name="coordinator")
 app.add_typer(escalations, name="escalations")
+app.add_typer(broadcast, name="broadcast")
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ async def open_runtime_here() -> AsyncIterator[Runtime]:
         settings = read_settings()
         catalogue = load_catalogue(settings, drafts=True)
         screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
-        yield Runtime(settings, database, catalogue, screen, SystemClock())
+        yield Runtime(settings, database, catalogue, screen, SystemClock(), announces=True)
 
 
 def content_folder() -> Path:

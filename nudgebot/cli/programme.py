@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import signal
@@ -82,6 +83,8 @@ async def _run_until_told(settings: Settings) -> int:
         await asyncio.gather(opening, return_exceptions=True)
         return 0
     bot: App = opening.result()
+    gc.collect()
+    gc.freeze()  # the library stays for good: a full collection that walks it keeps everybody waiting for 0.3 s
     assert bot.failed is not None
     failing = asyncio.create_task(bot.failed.wait())
     await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)

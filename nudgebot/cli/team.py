@@ -109,7 +109,7 @@ def show_escalation(
 ) -> None:
     """One case, and on demand what the parent wrote."""
     from nudgebot.storage import escalations as cases
-    from nudgebot.storage import people
+    from nudgebot.storage import letters, people
 
     async def work() -> None:
         async with open_database_here() as database, database.write() as session:
@@ -121,37 +121,50 @@ def show_escalation(
             out.print(f"rules: {', '.join(case.rules) or '-'}", highlight=False)
             if text:
                 await people.audit(session, datetime.now(UTC), "shell", "viewed_text", f"escalation:{number}")
-                out.print(f"text: {case.text or '(none kept)'}", markup=False, highlight=False)
+                words = await letters.words(session, f"case:{number}")
+                out.print(f"text: {words or '(none kept)'}", markup=False, highlight=False)
 
     run_async(work)
 
 
 @escalations.command()
 def acknowledge(number: CaseNumber) -> None:
-    """Stop the ladder from the shell: somebody has it."""
+    """Stop the ladder from the shell: somebody has it.  The others are told."""
+    from nudgebot.services import case_work
     from nudgebot.storage import escalations as cases
-    from nudgebot.storage import people
 
-    async def work() -> bool:
-        now = datetime.now(UTC)
-        async with open_database_here() as database, database.write() as session:
-            won = await cases.change(
-                session, number, ("open",), state="acknowledged", acknowledged_at=now, next_wave_at=None
-            )
-            if won:
-                await people.audit(session, now, "shell", "acknowledged", f"escalation:{number}")
-            return won
+    async def work() -> str:
+        async with open_runtime_here() as runtime, runtime.turn() as turn:
+            case = await cases.by_number(turn.session, number)
+            return await case_work.acknowledge(turn, case, None) if case else ""
 
-    if not run_async(work):
+    if run_async(work) != "case.toast.yours":
         raise BadSettings(f"There is no open case {number}: somebody has it, or it is closed.")
     out.print(f"Case {number} is acknowledged.")
+
+
+@escalations.command()
+def note(number: CaseNumber, text: Annotated[str, typer.Argument(help="What was seen, said or agreed.")]) -> None:
+    """Add a note to a case; it is deleted with the case's text."""
+    from nudgebot.services import case_work
+    from nudgebot.storage import escalations as cases
+
+    async def work() -> None:
+        async with open_runtime_here() as runtime, runtime.turn() as turn:
+            case = await cases.by_number(turn.session, number)
+            if case is None:
+                raise BadSettings(f"There is no case {number}; see `nudgebot escalations list --all`.")
+            await case_work.note(turn, case, None, text)
+
+    run_async(work)
+    out.print(f"Noted on case {number}.")
 
 
 @escalations.command()
 def close(number: CaseNumber, outcome: Annotated[str, typer.Option(help="How it ended.")]) -> None:
     """Close a case with one of the outcomes."""
     from nudgebot.programme.escalation import OUTCOMES
-    from nudgebot.services import escalations as service
+    from nudgebot.services import case_work
     from nudgebot.storage import escalations as cases
 
     if outcome not in OUTCOMES:
@@ -162,7 +175,7 @@ def close(number: CaseNumber, outcome: Annotated[str, typer.Option(help="How it 
             case = await cases.by_number(turn.session, number)
             if case is None:
                 raise BadSettings(f"There is no case {number}; see `nudgebot escalations list --all`.")
-            return await service.close(turn, case, None, outcome)
+            return await case_work.close(turn, case, None, outcome)
 
     closed = run_async(work) == "case.toast.closed"
     out.print(f"Case {number} is closed." if closed else f"Case {number} was closed already.")

@@ -7,6 +7,7 @@ inside what is known (30 a second over all, 1 a second in a chat), and a refusal
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 BULK_LANES = (3, 4)
 BULK_SHARE = 0.8
@@ -30,6 +31,12 @@ DOUBTS, WITHIN = 3, 10.0
 RESTS = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 """Seconds bulk rests, longer each time until something is known to have arrived."""
 
+CANARY = 60.0
+"""Seconds the one message that is sent after a rest has to tell how it ended, before another is tried."""
+
+NO_LINE = (1.0, 2.0, 5.0)
+"""Seconds between two tries while there is no connection; never longer, because somebody may be in distress."""
+
 
 class Limits:
     def __init__(self, rate: float) -> None:
@@ -44,7 +51,9 @@ class Limits:
         self._refusals: deque[tuple[float, str]] = deque(maxlen=8)
         self._doubts: deque[float] = deque(maxlen=DOUBTS)
         self._rests = 0  # in a row
-        self._resting_until = 0.0
+        self._rested_at = self._resting_until = 0.0
+        self._canary = False  # is one message out to see whether messages arrive again?
+        self._unconnected = 0  # in a row
 
     @property
     def longest_pace(self) -> float:
@@ -70,6 +79,8 @@ class Limits:
         self._overall = max(self._overall, now) + 1 / self.rate
         if lane in BULK_LANES:
             self._bulk = max(self._bulk, now) + 1 / (self.rate * BULK_SHARE)
+            if self._rests:
+                self._canary, self._resting_until = True, now + CANARY
         self._chats[chat] = now + PER_CHAT
         if len(self._chats) > 10_000:
             self._chats = _ahead(self._chats, now)
@@ -90,15 +101,33 @@ class Limits:
         """A call of which nobody knows whether it arrived."""
         self._doubts.append(now)
         several = len(self._doubts) == DOUBTS and now - self._doubts[0] <= WITHIN
-        # Calls that were under way together are one reason to rest, not one each.
-        if (several or self._rests) and self._resting_until <= now:
-            self._resting_until = now + RESTS[min(self._rests, len(RESTS) - 1)]
-            self._rests += 1
+        if several or self._rests:
+            self.rest(now)
 
-    def arrived(self) -> None:
-        """A call that is known to have arrived: no doubt is left."""
+    def rest(self, now: float) -> None:
+        """Bulk waits, and then goes one at a time until something is known to have arrived.
+
+        Calls that were under way together are one reason to rest, not one each.
+        """
+        if self._canary or self._resting_until <= now:
+            self._rested_at, self._resting_until = now, now + RESTS[min(self._rests, len(RESTS) - 1)]
+            self._rests += 1
+            self._canary = False
+
+    def arrived(self, began: float = inf) -> bool:
+        """A call that is known to have arrived; True if no doubt is left: one begun before the rest proves nothing."""
+        self._unconnected = 0
+        if began < self._rested_at:
+            return False
         self._doubts.clear()
-        self._rests, self._resting_until = 0, 0.0
+        self._rests, self._resting_until, self._canary = 0, 0.0, False
+        return True
+
+    def unconnected(self, now: float) -> None:
+        """No connection: everybody waits a little.  It is no word of Telegram about our pace."""
+        if self._halted_until <= now:
+            self._halted_until = now + NO_LINE[min(self._unconnected, len(NO_LINE) - 1)]
+            self._unconnected += 1
 
     def _climb(self, now: float) -> None:
         while self.rate < self.full_rate and now - self._ramped_at >= RAMP:

@@ -1,5 +1,6 @@
 """How a call ended, and what the delivery becomes by it.
 
+waiting ⇄ planned                    a broadcast lets its rows into the queue, and takes them out when it is paused
 planned ──claim, one commit──► sending ──► sent
    ▲                              ├──► unreachable    blocked, deactivated
    │                              ├──► failed         the message can never go out
@@ -19,6 +20,7 @@ from nudgebot.storage.deliveries import Result
 
 
 class State(StrEnum):
+    WAITING = "waiting"  # of a broadcast, and not yet in the queue
     PLANNED = "planned"
     SENDING = "sending"  # the intent is committed; the call may be under way
     SENT = "sent"

@@ -371,6 +371,17 @@ class SafetyLexicon:
 
 
 @dataclass(frozen=True, slots=True)
+class SafetyWeights:
+    """What was learnt from example messages of one language (`programme/distress_model.py` adds it up)."""
+
+    categories: tuple[str, ...]  # the order of the numbers below
+    base: tuple[int, ...]
+    weights: Mapping[str, tuple[int, ...]]  # a word, or a pair of neighbours -> a number per category
+    case_from: int  # from this score on a person of the team is told
+    soft_from: int  # from this score on the parent is asked whether she is all right
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyLibrary:
     """The categories and, per language, the rules and the lexicon (`programme/distress.py` compiles them)."""
 
@@ -380,3 +391,6 @@ class SafetyLibrary:
     lexicon: Mapping[str, SafetyLexicon]
     soft_check_buttons: tuple[str, ...] = ("ok", "not_ok")  # phrase keys
     joined: Mapping[str, str] = field(default_factory=dict)  # language -> the line when a message joins an open case
+    second_stage: Mapping[str, SafetyWeights] = field(
+        default_factory=dict
+    )  # language -> a second look, where there is one

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from nudgebot.clock import zone
 from nudgebot.programme.catalogue import (
     ANYWHERE,
     Catalogue,
@@ -32,12 +33,15 @@ class Kind(StrEnum):
     SAFETY = "safety"  # the answer to distress
     SAFETY_LINE = "safety_line"  # a short line that belongs to it
     ALERT = "alert"  # a coordinator is told
+    DRILL = "drill"  # the way of an alert is tried out, without a case
+    LETTER = "letter"  # words of one person for another, carried by the bot
     REPLY = "reply"  # an answer to something a person did
     CARD = "card"
     SUPPORT = "support"  # the lines of a country
     CHECK_IN = "check_in"  # on a message of its own
     TIP_AGAIN = "tip_again"  # today's tip, shown once more without its questions
     NUDGE = "nudge"  # the daily message: a tip or a hello, perhaps with a check-in
+    BROADCAST = "broadcast"  # news of the team to many
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,15 @@ PROMISES: Mapping[Kind, Promise] = {
     Kind.SAFETY: Promise(0, True, timedelta(hours=24)),
     Kind.SAFETY_LINE: Promise(0, True, timedelta(hours=24)),
     Kind.ALERT: Promise(0, True, timedelta(hours=24)),
+    Kind.DRILL: Promise(0, True, timedelta(hours=12)),
+    Kind.LETTER: Promise(0, True, timedelta(hours=24)),
     Kind.REPLY: Promise(1, False, timedelta(hours=1)),
     Kind.CARD: Promise(1, False, timedelta(hours=1)),
     Kind.TIP_AGAIN: Promise(1, False, timedelta(hours=1)),
     Kind.SUPPORT: Promise(1, True, timedelta(hours=24)),
     Kind.CHECK_IN: Promise(2, False, None),
     Kind.NUDGE: Promise(3, False, None),
+    Kind.BROADCAST: Promise(4, False, None),
 }
 """Lanes: 0 safety and alerts, 1 replies, 2 check-ins, 3 tips, 4 broadcasts."""
 
@@ -92,6 +99,10 @@ def string_of(text: Text) -> str:
     return "".join(piece.text for piece in text)
 
 
+LINK = "link"
+"""The verb of a choice that asks us nothing: its one argument is the address it leads to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A button: what it is called, and what it asks for.  `label` is a phrase key, or with `literal` the words."""
@@ -102,7 +113,7 @@ class Choice:
     literal: bool = False
 
     def named(self, words: str) -> Choice:
-        return replace(self, label=words, literal=True)
+        return Choice(words, self.verb, self.args, literal=True)
 
     def as_json(self) -> list[object]:
         return [self.label, self.verb, list(self.args), self.literal]
@@ -125,6 +136,7 @@ class Outgoing:
     ask_location: str | None = None  # the words on a key that shares the place
     silent: bool = False
     protected: bool = False  # cannot be forwarded or saved
+    about: Mapping[str, object] = field(default_factory=dict)  # for machines: {"case": 12, "severity": "urgent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +318,23 @@ def _reply(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
         ask_location=catalogue.phrase(location, promised.language) if location else None,
         silent=bool(params.get("silent")),
         protected=bool(params.get("protected")),
+        about=params.get("about") or {},
     )
+
+
+def _letter(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
+    """A line of ours, and below it what a person wrote; raises KeyError when that has been deleted."""
+    if promised.params["said"] is None:
+        raise KeyError("said")
+    return _reply(catalogue, replace(promised, content_id=promised.params["opening"]), now)
+
+
+def _broadcast(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
+    """The team's words in the reader's language, or else in the main one; raises KeyError when they are gone."""
+    written = promised.params["words"] or {}
+    words = written.get(promised.language) or written[catalogue.settings.main_language]
+    rows = tuple((Choice(label, LINK, (address,), literal=True),) for label, address in words["links"])
+    return Outgoing(marked(words["text"]), rows)
 
 
 def _safety_line(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
@@ -357,8 +385,11 @@ def _safety(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing
     if not params.get("told"):
         # The line with {staffed} is the one that speaks of the team; nobody has been told, so it must not stand.
         kept = [line for line in words.splitlines() if "{staffed}" not in line]
-        words = "\n".join([*kept, catalogue.phrase("safety.nobody_told", language)])
-    words = with_note(catalogue, fill(words, support_values(catalogue, country, language, now)), language)
+        note = "safety.kept_for_later" if params.get("alone") else "safety.nobody_told"
+        words = "\n".join([*kept, catalogue.phrase(note, language)])
+    values = support_values(catalogue, country, language, now)
+    values["staffed"] = staffed(catalogue, language, now, params.get("tz"), manned=params.get("manned", True))
+    words = with_note(catalogue, fill(words, values), language)
     if now - promised.created_at > LATE_SAFETY:
         words = f"{words}\n\n{catalogue.phrase('safety.late', language)}"
     rows = tuple(tuple(Choice.of_json(choice) for choice in row) for row in params.get("rows") or ())
@@ -371,6 +402,9 @@ _RENDERERS = {
     Kind.TIP_AGAIN: _tip_again,
     Kind.REPLY: _reply,
     Kind.ALERT: _reply,
+    Kind.DRILL: _reply,
+    Kind.LETTER: _letter,
+    Kind.BROADCAST: _broadcast,
     Kind.SAFETY_LINE: _safety_line,
     Kind.CARD: _card,
     Kind.SUPPORT: _support,
@@ -413,10 +447,25 @@ def support_values(catalogue: Catalogue, country: Country, language: str, now: d
     return values
 
 
-def staffed(catalogue: Catalogue, language: str, now: datetime) -> str:
-    """When a person reads this, said honestly."""
-    key = "safety.staffed_now" if on_duty(now, catalogue.settings.duty) else "safety.staffed_later"
-    return catalogue.phrase(key, language, hours=duty_in_words(catalogue.settings.duty, language))
+def staffed(catalogue: Catalogue, language: str, now: datetime, tz: str | None = None, *, manned: bool = True) -> str:
+    """When a person reads this, said honestly; the hours name their place unless the reader is known to share its zone.
+
+    `manned`: somebody of the team is on duty.
+    """
+    duty = catalogue.settings.duty
+    hours = duty_in_words(duty, language)
+    if tz != duty.tz:
+        hours = catalogue.phrase("duty.hours_in_zone", language, hours=hours, place=place_of(duty.tz, language))
+    if not on_duty(now, duty):
+        return catalogue.phrase("safety.staffed_later", language, hours=hours)
+    return catalogue.phrase("safety.staffed_now" if manned else "safety.staffed_by_nobody", language, hours=hours)
+
+
+def place_of(tz: str, language: str) -> str:
+    """The city that stands for a zone: `London`."""
+    from babel.dates import get_timezone_location
+
+    return str(get_timezone_location(zone(tz), locale=date_locale(language), return_city=True))
 
 
 def duty_in_words(duty: DutyHours, language: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from nudgebot.clock import zone
@@ -14,6 +15,9 @@ SHOWN_UNCALLED_FOR = timedelta(days=180)
 
 CALLED_GOOD_FOR = timedelta(days=180)
 """How long a call by a person vouches for a number."""
+
+ENDS_SOON = timedelta(days=14)
+"""So long before a crisis line goes out of use the team is told."""
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = f"({'|'.join(_DAYS)})"
@@ -28,9 +32,70 @@ def country_of(catalogue: Catalogue, code: str | None) -> Country:
 
 def may_show(line: SupportLine, on: date) -> bool:
     """Called by a person lately; or read at a good source by two independent ones, and not long ago."""
+    until = shown_until(line)
+    return until is not None and on <= until
+
+
+def shown_until(line: SupportLine) -> date | None:
+    """The last day on which it may show; None if neither a caller nor two good sources ever stood behind it."""
     if line.verified_on is not None:
-        return on - line.verified_on <= CALLED_GOOD_FOR
-    return line.grade in ("A", "B") and line.sources_agree >= 2 and on - line.source_seen_on <= SHOWN_UNCALLED_FOR
+        return line.verified_on + CALLED_GOOD_FOR
+    if line.grade in ("A", "B") and line.sources_agree >= 2:
+        return line.source_seen_on + SHOWN_UNCALLED_FOR
+    return None
+
+
+# --- what the team found by calling -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Somebody of the team called a line: did it work, on which day of the programme's zone, and who."""
+
+    works: bool
+    on: date
+    by: str
+
+
+Checks = Mapping[tuple[str, str], Check]
+"""(Country code, number as the library writes it) -> the newest call."""
+
+
+def with_checks(catalogue: Catalogue, checks: Checks) -> Catalogue:
+    """The library as the team's calls have corrected it: a line that worked is confirmed, one that failed is gone."""
+    if not checks:
+        return catalogue
+    countries = {code: _corrected(country, checks) for code, country in catalogue.countries.items()}
+    return replace(catalogue, countries=countries)
+
+
+def _corrected(country: Country, checks: Checks) -> Country:
+    lines = (corrected(line, checks.get((country.code, line.number))) for line in country.lines)
+    return replace(country, lines=tuple(line for line in lines if line is not None))
+
+
+def corrected(line: SupportLine, check: Check | None) -> SupportLine | None:
+    """The line after this call; None if it failed.  A call that the library itself records later than that one wins."""
+    if check is None or (line.verified_on is not None and line.verified_on > check.on):
+        return line
+    return replace(line, verified_on=check.on, verified_by=check.by) if check.works else None
+
+
+@dataclass(frozen=True, slots=True)
+class Worry:
+    """What a person should see to: a country without a confirmed crisis line, or a crisis line that ends soon."""
+
+    country: Country
+    line: SupportLine | None = None  # None = no crisis line there was called lately
+    until: date | None = None
+
+
+def worries(country: Country, on: date) -> list[Worry]:
+    """About the crisis lines of a country where families live."""
+    shown = [line for line in country.lines if line.kind == "crisis" and may_show(line, on)]
+    ending = [(line, until) for line in shown if (until := shown_until(line)) is not None and until - on <= ENDS_SOON]
+    found = [Worry(country, line, until) for line, until in ending]
+    return found if any(line.verified_on for line in shown) else [Worry(country), *found]
 
 
 def is_open(line: SupportLine, now: datetime) -> bool | None:

@@ -40,7 +40,7 @@ class Bell:
 
 
 class Events:
-    """Kinds: person, message, edit, delete, tap, toast, typing, member, clock, commands, network."""
+    """Kinds: person, message, edit, delete, tap, toast, typing, member, clock, commands, network, backstage."""
 
     def __init__(self) -> None:
         self.last = 0

@@ -24,7 +24,7 @@ def keep(world: World, file: Path) -> None:
     """Writes it whole or not at all.  Open taps are not kept: their spinner would have ended anyway."""
     body = {
         "now": world.clock.now().isoformat(),
-        "next_message_id": world._next_message_id,
+        "next_message_id": world.next_message_id,
         "accounts": [asdict(account) for account in world.accounts.values()],
         "chats": [_chat(chat) for chat in world.chats.values()],
         "files": [_file(stored) for stored in world.files.values()],
@@ -53,8 +53,8 @@ def bring_back(world: World, file: Path) -> bool:
     for given in body["files"]:
         upload = Upload(given["name"], given["mime_type"], base64.b64decode(given["content"]))
         world.files[given["id"]] = StoredFile(given["id"], given["path"], upload)
-    world._next_message_id = body["next_message_id"] + GAP
-    world._next_account_id = max([world._next_account_id, *(number + 1 for number in world.accounts)])
+    world.next_message_id = body["next_message_id"] + GAP
+    world.next_account_id = max([world.next_account_id, *(number + 1 for number in world.accounts)])
     for update in body["updates"]:
         world.updates.add(update["kind"], update["body"], update["line"])
     return True

@@ -49,7 +49,7 @@ class Updates:
     def __init__(self, unix: Callable[[], float]) -> None:
         self._unix = unix
         self._pending: deque[Update] = deque()
-        self._next_id = random.randrange(100_000_000, 900_000_000)
+        self.next_id = random.randrange(100_000_000, 900_000_000)
         self._last_added = unix()
         self._poll: asyncio.Future[None] | None = None
         self.allowed: frozenset[str] | None = None
@@ -62,11 +62,11 @@ class Updates:
             return None
         now = self._unix()
         if now - self._last_added > WEEK:  # "will be chosen randomly instead of sequentially" (Bot API: Update)
-            self._next_id = random.randrange(100_000_000, 900_000_000)
+            self.next_id = random.randrange(100_000_000, 900_000_000)
         self._last_added = now
         lifetime = CALLBACK_LIFETIME if kind == "callback_query" else DAY
-        update = Update(self._next_id, kind, body, now + lifetime, line)
-        self._next_id += 1
+        update = Update(self.next_id, kind, body, now + lifetime, line)
+        self.next_id += 1
         self._pending.append(update)
         self.wake()
         if self.on_added is not None:
@@ -99,7 +99,7 @@ class Updates:
         if offset < 0:
             kept = list(self.alive())[offset:]
             self._pending = deque(kept)
-        elif offset <= self._next_id + 10:
+        elif offset <= self.next_id + 10:
             while self._pending and self._pending[0].id < offset:
                 self._pending.popleft()
 

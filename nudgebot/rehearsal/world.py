@@ -171,8 +171,8 @@ class World:
         self.bot = self.profile.as_user()
         self.down_until = 0.0  # real time: a network does not follow a moved clock
         self.crowds: list[range] = []
-        self._next_message_id = 1
-        self._next_account_id = 5_000_001
+        self.next_message_id = 1
+        self.next_account_id = 5_000_001
 
     # people and groups
 
@@ -182,8 +182,8 @@ class World:
     ) -> Account:  # fmt: skip
         """A new account that has not met the bot.  Raises WorldError for an id in use."""
         if id is None:
-            id = self._next_account_id
-            self._next_account_id += 1
+            id = self.next_account_id
+            self.next_account_id += 1
         if id <= 0 or id in self.accounts:
             raise WorldError(f"A person cannot have the id {id}: use a positive number that nobody has yet.")
         account = self.accounts[id] = Account(id, first_name, language_code, last_name, username)
@@ -272,8 +272,8 @@ class World:
 
     def post(self, chat: Chat, sender: Json, by_bot: bool, content: Json) -> Message:
         """A new message in a chat; ids count per bot, over all chats."""
-        message = Message(self._next_message_id, chat, int(self.clock.unix()), sender, by_bot, content)
-        self._next_message_id += 1
+        message = Message(self.next_message_id, chat, int(self.clock.unix()), sender, by_bot, content)
+        self.next_message_id += 1
         chat.messages[message.id] = message
         return message
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from nudgebot.channels.base import Address
 from nudgebot.runtime import Turn
-from nudgebot.services import escalations as cases
+from nudgebot.services import cases, on_call
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import escalations, people
 from nudgebot.storage.models import Coordinator, new_id
@@ -83,16 +83,9 @@ async def revoke(turn: Turn, number: int) -> bool:
         if one.id == number and one.revoked_at is None:
             one.revoked_at = turn.now
             await people.audit(turn.session, turn.now, "shell", "revoked", f"coordinator:{number}")
+            await on_call.look_for_nobody(turn)
             return True
     return False
-
-
-async def set_duty(turn: Turn, coordinator: Coordinator, on: bool) -> None:
-    coordinator.on_duty = on
-    await people.audit(
-        turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "on_duty" if on else "off_duty", "self"
-    )
-    await reply(turn, Recipient.coordinator(coordinator), "staff.on_duty" if on else "staff.off_duty")
 
 
 async def list_cases(turn: Turn, coordinator: Coordinator) -> None:
@@ -102,7 +95,7 @@ async def list_cases(turn: Turn, coordinator: Coordinator) -> None:
     if not standing:
         await reply(turn, to, "staff.no_cases")
     for case in standing[:10]:
-        await reply(turn, to, f"case.{case.state}", values=cases.case_values(case), rows=cases.case_rows(case))
+        await cases.introduce(turn, case, coordinator)
 
 
 def _hash(token: str) -> str:

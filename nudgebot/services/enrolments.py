@@ -9,12 +9,12 @@ from nudgebot.programme import enrolment as states
 from nudgebot.programme.messages import Choice, Kind, date_value, phrase_value
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
-from nudgebot.services import nudges
+from nudgebot.services import cases, nudges
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import deliveries, escalations, inbound, people
+from nudgebot.storage import deliveries, escalations, inbound, letters, people
 from nudgebot.storage.people import Parent
 
-UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
+UNSENT = (Kind.NUDGE, Kind.CHECK_IN, Kind.BROADCAST)
 
 
 async def offer_pause(turn: Turn, parent: Parent) -> None:
@@ -126,7 +126,7 @@ async def forget(turn: Turn, parent: Parent) -> None:
     """Erases the family.  The last line goes to the address alone: nothing links it to anybody."""
     to = Recipient(Address(parent.carer.channel, parent.carer.identifier), parent.language)
     await people.audit(turn.session, turn.now, "parent", "forgotten", "family")
-    for erase in (deliveries.forget_person, inbound.forget_person):
+    for erase in (letters.forget_person, deliveries.forget_person, inbound.forget_person):
         await erase(turn.session, to.address.channel, to.address.identifier)
     await escalations.forget_person(turn.session, to.address.channel, to.address.identifier, turn.now)
     await people.forget(turn.session, parent)
@@ -136,6 +136,8 @@ async def forget(turn: Turn, parent: Parent) -> None:
 async def lost_touch(turn: Turn, address: Address) -> None:
     """They blocked the bot, or are gone: nothing is planned until a sign of life."""
     await people.set_unreachable(turn.session, address.channel, address.identifier, turn.now)
+    for case in await escalations.of_person(turn.session, address.channel, address.identifier):
+        await cases.tell_owner(turn, case, "alert.unreachable", once=f"unreachable:{case.id}")
 
 
 async def sign_of_life(turn: Turn, parent: Parent) -> None:

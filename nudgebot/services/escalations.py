@@ -1,4 +1,4 @@
-"""What happens when a message shows distress: the answer, the case, the humans who are told, and how a case ends.
+"""What happens when a message shows distress: the answer, the case, and the humans who are told.
 
 The safety reply, the case, the alerts and the stop of tips are written in the transaction that stores the message, so
 that either all of it stands or the message is taken in again.
@@ -12,19 +12,20 @@ from nudgebot.channels.base import Address
 from nudgebot.programme import escalation as rules
 from nudgebot.programme.catalogue import ANYWHERE, SEVERITIES, SafetyCategory, Severity
 from nudgebot.programme.distress import Finding
-from nudgebot.programme.messages import Choice, Kind, phrase_value, rows_as_json
+from nudgebot.programme.messages import Choice, Kind, rows_as_json
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import nudges
+from nudgebot.services import cases, conversations, nudges, on_call
 from nudgebot.services.promises import Recipient, promise, reply
 from nudgebot.storage import deliveries, escalations, inbound, people
-from nudgebot.storage.models import Coordinator, Escalation
+from nudgebot.storage.models import Escalation
 from nudgebot.storage.people import Parent
 from nudgebot.telemetry import DISTRESS, log
 
 LOSS = "loss_bereavement"
-VIOLENCE = "domestic_violence"
+VIOLENCE = rules.VIOLENCE
+LOW_MOOD = "low_mood_overwhelm"
 DELETABLE_FOR = timedelta(hours=48)
-UNSENT = (Kind.NUDGE, Kind.CHECK_IN)
+UNSENT = (Kind.NUDGE, Kind.CHECK_IN, Kind.BROADCAST)
 
 
 async def respond(
@@ -49,6 +50,8 @@ async def respond(
         await apply_to_tips(turn, parent, finding)
     if parent is not None and consented:
         case, joined = await _open_or_join(turn, address, parent, finding, text)
+        if case.talking_since is not None and (owner := await cases.owner_of(turn, case)) is not None:
+            await conversations.deliver(turn, case, owner, text, once)
     if case is not None and joined:
         params: dict[str, object] = {"country": country, "silent": True}
         await promise(turn, to, Kind.SAFETY_LINE, "safety.joined", params, once=f"joined:{once}")
@@ -58,6 +61,7 @@ async def respond(
         "severity": severity_for(category, finding.severity),
         "country": country,
         "told": consented,
+        "manned": any(one.on_duty for one in await people.team(turn.session)),
         "rows": rows_as_json(reply_rows(category, case, finding, consented)),
     }
     await promise(turn, to, Kind.SAFETY, category.id, told, once=f"safety:{once}")
@@ -122,32 +126,48 @@ async def _open_or_join(
         standing.text = f"{standing.text or ''}\n{text}".strip()
         standing.categories = sorted({*standing.categories, *finding.categories})
         standing.rules = sorted({*standing.rules, *finding.rules})
+        standing.follow_up_at = rules.follow_up_at(standing.categories, standing.opened_at, standing.follow_ups)
         if not rules.graver(finding.severity, standing.severity):  # type: ignore[arg-type]
             await turn.session.flush()
+            if standing.state == rules.State.ACKNOWLEDGED:
+                once = f"more:{standing.id}:{turn.now:%Y%m%d%H%M}"  # of several messages in a minute one word is enough
+                await cases.tell_owner(turn, standing, "alert.more", once=once)
             return standing, answered_before
         standing.severity, standing.category = finding.severity, finding.category
         standing.state, standing.wave = rules.State.OPEN, 1
         standing.next_wave_at = rules.next_wave_at(finding.severity, turn.now, 1)
+        standing.look_at = None
         await turn.session.flush()
         await tell(turn, standing, 0, phrase="alert.graver")
         return standing, False
+    severity = await _severity_by_history(turn, parent, finding.category, finding.severity)
     case = await escalations.open_case(
         turn.session,
         enrolment_id=parent.enrolment.id if parent else None,
         channel=address.channel,
         identifier=address.identifier,
         category=finding.category,
-        severity=finding.severity,
+        severity=severity,
         categories=list(finding.categories),
         rules=list(finding.rules),
         library_version=turn.catalogue.version,
         text=text,
         now=turn.now,
-        next_wave_at=rules.next_wave_at(finding.severity, turn.now, 1),
+        next_wave_at=rules.next_wave_at(severity, turn.now, 1),
+        follow_up_at=rules.follow_up_at(finding.categories, turn.now, 0) if parent else None,
     )
     await tell(turn, case, 0)
     log().info("escalation.opened", escalation=case.number, category=case.category, severity=case.severity)
     return case, False
+
+
+async def _severity_by_history(turn: Turn, parent: Parent | None, category: str, severity: Severity) -> Severity:
+    """Low for the second time within a week is urgent."""
+    if parent is None or category != LOW_MOOD or severity != "support":
+        return severity
+    since = turn.now - rules.TWICE_WITHIN
+    before = await escalations.opened_since(turn.session, parent.enrolment.id, LOW_MOOD, since)
+    return "urgent" if before else severity
 
 
 async def open_on_request(
@@ -163,37 +183,29 @@ async def open_on_request(
 async def tell(turn: Turn, case: Escalation, wave: int, *, phrase: str | None = None) -> int:
     """Alerts the audience of one rung, never with the message's text; how many were told."""
     step = rules.rung(case.severity, wave)
-    audience = await people.coordinators(turn.session, on_duty=step.tell == "on_duty", leads=step.tell == "leads")
+    if step.tell == "digest":
+        return 0
+    audience = on_call.audience(await people.team(turn.session), step.tell)
     for coordinator in audience:
         await reply(
             turn,
             Recipient.coordinator(coordinator),
             phrase or ("alert.again" if wave else "alert.new"),
             kind=Kind.ALERT,
-            values=case_values(case) | {"wave": wave},
-            rows=case_rows(case),
+            values=cases.values(case) | {"wave": wave},
+            rows=cases.rows(case),
             once=f"alert:{case.id}:{coordinator.id}:{case.severity}:{wave}",
         )
     if not audience:
         log().critical("escalation.nobody_to_tell", escalation=case.number)
-    return len(audience)
-
-
-def case_values(case: Escalation) -> dict[str, object]:
-    return {
-        "number": case.number,
-        "category": phrase_value(f"category.{case.category}"),
-        "severity": phrase_value(f"severity.{case.severity}"),
-    }
-
-
-def case_rows(case: Escalation) -> list[tuple[Choice, ...]]:
-    number = str(case.number)
-    if case.state == rules.State.CLOSED:
-        return []
-    if case.state == rules.State.OPEN:
-        return [(Choice("case.take", "case", (number, "take")), Choice("case.show", "case", (number, "show")))]
-    return [(Choice("case.show", "case", (number, "show")), Choice("case.close", "case", (number, "close")))]
+    if audience and not step.second_channel:
+        return len(audience)
+    once, about = f"alert:{case.id}:{case.severity}:{wave}", {"case": case.number, "severity": case.severity}
+    words = "alert.again" if wave else "alert.new"
+    beside = await on_call.tell_second_channel(
+        turn, words, cases.values(case) | {"wave": wave}, once=once, about=about
+    )
+    return len(audience) + beside
 
 
 async def climb(runtime: Runtime) -> dict[str, int]:
@@ -315,25 +327,14 @@ async def _note(turn: Turn, case: Escalation, action: str, alert: str | None = N
     await people.audit(turn.session, turn.now, "parent", action, f"escalation:{case.number}")
     if alert is None:
         return
-    everyone = await people.coordinators(turn.session, on_duty=True)
-    owners = [one for one in everyone if one.id == case.acknowledged_by] or everyone
-    for coordinator in owners:
-        await reply(
-            turn,
-            Recipient.coordinator(coordinator),
-            alert,
-            kind=Kind.ALERT,
-            values=case_values(case),
-            rows=case_rows(case),
-            once=f"{alert}:{case.id}:{coordinator.id}",
-        )
+    await cases.tell_owner(turn, case, alert, once=f"{alert}:{case.id}")
 
 
 async def traces(turn: Turn, address: Address) -> list[str]:
     """Message ids of both sides of a talk about distress that Telegram may still delete (48 h)."""
     since = turn.now - DELETABLE_FOR
     ours = await deliveries.sent_to(turn.session, address.channel, address.identifier, since)
-    kinds = (Kind.SAFETY, Kind.SAFETY_LINE, Kind.SUPPORT)
+    kinds = (Kind.SAFETY, Kind.SAFETY_LINE, Kind.SUPPORT, Kind.LETTER)
     theirs = await inbound.message_ids_with_finding(turn.session, address.identifier, since)
     return [*theirs, *(row.message_id for row in ours if row.kind in kinds and row.message_id)]
 
@@ -345,117 +346,3 @@ async def undo_loss(turn: Turn, parent: Parent) -> None:
             child.stopped_at = child.stop_reason = child.held_until = None
             child.held_until_resumed = False
     nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)
-
-
-# --- what coordinators do -----------------------------------------------------------------------------------------
-
-
-async def coordinator_taps(turn: Turn, coordinator: Coordinator, number: str, act: str, detail: str = "") -> str | None:
-    """The phrase of the toast; None for what does not exist.  The caller has checked who taps."""
-    case = await _case(turn, number)
-    if case is None:
-        return None
-    to = Recipient.coordinator(coordinator)
-    match act:
-        case "take":
-            return await acknowledge(turn, case, coordinator)
-        case "show":
-            await people.audit(
-                turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "viewed_text", f"escalation:{case.number}"
-            )
-            key = "case.text" if case.text else "case.no_text"
-            await reply(turn, to, key, values=case_values(case), said=case.text, protected=True, rows=case_rows(case))
-            return "case.toast.shown"
-        case "close":
-            rows = [(Choice(f"outcome.{one}", "case", (number, "outcome", one)),) for one in rules.OUTCOMES]
-            await reply(turn, to, "case.which_outcome", values=case_values(case), rows=rows)
-            return ""
-        case "outcome" if detail in rules.OUTCOMES:
-            return await close(turn, case, coordinator, detail)
-        case "resume" if case.enrolment_id:
-            return await resume_tips(turn, case, coordinator)
-        case _:
-            return None
-
-
-async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator) -> str:
-    """ "I have it": the first one wins, the others are told who."""
-    if case.state == rules.State.CLOSED:
-        return "case.toast.closed_already"
-    won = await escalations.change(
-        turn.session,
-        case.number,
-        (rules.State.OPEN,),
-        state=rules.State.ACKNOWLEDGED,
-        acknowledged_by=coordinator.id,
-        acknowledged_at=turn.now,
-        next_wave_at=None,
-    )
-    to = Recipient.coordinator(coordinator)
-    if not won:
-        owner = next(
-            (one for one in await people.all_coordinators(turn.session) if one.id == case.acknowledged_by), None
-        )
-        mine = owner is not None and owner.id == coordinator.id
-        if not mine:
-            await reply(
-                turn, to, "case.taken", values={"number": case.number, "who": owner.name or "?" if owner else "?"}
-            )
-        return "case.toast.yours" if mine else "case.toast.taken"
-    await people.audit(
-        turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "acknowledged", f"escalation:{case.number}"
-    )
-    number = str(case.number)
-    rows = [(Choice("case.show", "case", (number, "show")), Choice("case.close", "case", (number, "close")))]
-    await reply(turn, to, "case.yours", values=case_values(case), rows=rows)
-    for other in await people.coordinators(turn.session, on_duty=True):
-        if other.id != coordinator.id:
-            await reply(
-                turn,
-                Recipient.coordinator(other),
-                "case.taken",
-                values={"number": case.number, "who": coordinator.name or "?"},
-                silent=True,
-            )
-    return "case.toast.yours"
-
-
-async def close(turn: Turn, case: Escalation, coordinator: Coordinator | None, outcome: str) -> str:
-    """Ends a case.  Tips that were held until a person resumes stay held: that is a decision of its own."""
-    won = await escalations.change(
-        turn.session,
-        case.number,
-        (rules.State.OPEN, rules.State.ACKNOWLEDGED),
-        state=rules.State.CLOSED,
-        closed_at=turn.now,
-        outcome=outcome,
-        next_wave_at=None,
-    )
-    if not won:
-        return "case.toast.closed_already"
-    who = f"coordinator:{coordinator.id}"[:32] if coordinator else "shell"
-    await people.audit(turn.session, turn.now, who, "closed", f"escalation:{case.number}", outcome)
-    if coordinator:
-        rows = [(Choice("case.resume", "case", (str(case.number), "resume")),)] if case.enrolment_id else []
-        await reply(
-            turn,
-            Recipient.coordinator(coordinator),
-            "case.closed",
-            values={"number": case.number, "outcome": phrase_value(f"outcome.{outcome}")},
-            rows=rows,
-        )
-    return "case.toast.closed"
-
-
-async def resume_tips(turn: Turn, case: Escalation, coordinator: Coordinator) -> str | None:
-    """A person decides that tips go on again.  A loss is undone only by the parent, or on their word."""
-    parent = await people.parent_of(turn.session, case.enrolment_id or 0)
-    if parent is None:
-        return None
-    for child in parent.children:
-        child.held_until, child.held_until_resumed = None, False
-    nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)
-    who = f"coordinator:{coordinator.id}"[:32]
-    await people.audit(turn.session, turn.now, who, "resumed_tips", f"escalation:{case.number}")
-    await reply(turn, Recipient.coordinator(coordinator), "case.resumed", values={"number": case.number})
-    return "case.toast.resumed"

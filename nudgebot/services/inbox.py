@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nudgebot.channels.base import Address
@@ -11,7 +12,7 @@ from nudgebot.programme.distress import Finding
 from nudgebot.programme.messages import Choice, Kind, Outgoing, Promised, phrase_value, render
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import enrolments, escalations, help_desk, onboarding, questions
+from nudgebot.services import case_work, conversations, enrolments, escalations, help_desk, onboarding, questions
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.people import Parent
@@ -32,6 +33,9 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
     if parent is not None:
         await enrolments.sign_of_life(turn, parent)
+    coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
+    if coordinator is not None and (coordinator.talks_in or coordinator.awaiting):
+        return Finding()  # words for a parent or about one, not the coordinator's own distress
     if any(is_word(turn.catalogue, words, heard.text) for words in ("words.help", "words.stop")):
         return Finding(None, None, (), ())  # the key under the text field opens the menu, never a case
     finding = turn.runtime.screen.screen(heard.text, _language(turn.catalogue, heard, parent), _child_age(turn, parent))
@@ -39,6 +43,28 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
         language = _language(turn.catalogue, heard, parent)
         await escalations.respond(turn, heard.address, language, finding, heard.text, parent, once=heard.key)
     return finding
+
+
+async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:
+    """Keys of messages at which the first look would do nothing: nearly all, and found with two queries for all of them."""
+    channels = {one.address.channel for one in heard}
+    parents = {
+        (channel, identifier): parent
+        for channel in channels
+        for identifier, parent in (
+            await people.parents_at(
+                turn.session, channel, [one.address.identifier for one in heard if one.address.channel == channel]
+            )
+        ).items()
+    }
+    keys = set()
+    for one in heard:
+        parent = parents.get((one.address.channel, one.address.identifier))
+        language = _language(turn.catalogue, one, parent)
+        finding = turn.runtime.screen.screen(one.text, language, _child_age(turn, parent))
+        if finding.severity is None and (parent is None or parent.carer.unreachable_at is None):
+            keys.add(one.key)
+    return keys
 
 
 def _language(catalogue: Catalogue, heard: Heard, parent: Parent | None) -> str:
@@ -55,11 +81,13 @@ def _child_age(turn: Turn, parent: Parent | None) -> int | None:
 async def receive(turn: Turn, heard: Heard) -> None:
     """The second look, when no distress was found and it was no command: what does the person want?"""
     text = heard.text.strip()
+    coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
+    if coordinator is not None and await case_work.says(turn, coordinator, heard.text):
+        return
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
     if is_word(turn.catalogue, "words.help", text):
         await help_desk.show_help(turn, heard.address, heard.language_hint, parent)
     elif parent is None:
-        coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
         if coordinator is not None:
             await reply(turn, Recipient.coordinator(coordinator), "staff.unknown_text")
         else:
@@ -71,13 +99,19 @@ async def receive(turn: Turn, heard: Heard) -> None:
     elif questions.name_of(parent.enrolment.awaiting) in questions.QUESTIONS:
         if await questions.take(turn, parent, text, tapped=False):
             await onboarding.answered(turn, parent)
+    elif parent.enrolment.awaiting == conversations.AWAITING:
+        await conversations.take_question(turn, parent, heard.text, heard.key)
+    elif await conversations.carry(turn, parent, heard.text, heard.key):
+        pass
     else:
         await unknown_text(turn, parent)
 
 
 async def unknown_text(turn: Turn, parent: Parent) -> None:
     """Says what the bot can do and who reads; it never pretends to chat."""
-    rows = [(Choice("help.support", "support", ()), Choice("help.cards", "help", ()))]
+    rows: list[tuple[Choice, ...]] = [(Choice("help.support", "support", ()), Choice("help.cards", "help", ()))]
+    if parent.enrolment.state != "joining":
+        rows.append((Choice("ask.team", "ask_team", ()),))
     await reply(
         turn,
         Recipient.parent(parent),
@@ -109,6 +143,11 @@ def from_memory(runtime: Runtime, heard: Heard) -> Outgoing | None:
     if finding.category is None or finding.severity is None:
         return None
     category = catalogue.safety.categories[finding.category]
-    params = {"severity": escalations.severity_for(category, finding.severity), "country": None, "told": False}
+    params = {
+        "severity": escalations.severity_for(category, finding.severity),
+        "country": None,
+        "told": False,
+        "alone": True,
+    }
     now = runtime.clock.now()
     return render(catalogue, Promised(0, Kind.SAFETY, category.id, language, params, now), now)

@@ -3,86 +3,212 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from time import monotonic
 
 from nudgebot.programme import enrolment as states
 from nudgebot.programme.age import age_days, programme_age
 from nudgebot.programme.catalogue import CheckIn, Pace, Tip
 from nudgebot.programme.checkins import Asked, due_check_in
-from nudgebot.programme.messages import HELLO, Choice, Kind
+from nudgebot.programme.messages import HELLO, Choice, Kind, phrase_value
 from nudgebot.programme.planning import at_local, expires_at, local_date, next_nudge_at, nudge_on
 from nudgebot.programme.selection import (
     Stage,
-    child_of_the_day,
-    choose_tip,
+    choose_for_family,
+    pace_kept,
     spare_tip,
     stage_on,
-    theme_today,
     weeks_left,
 )
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services.promises import Recipient, promise, reply
+from nudgebot.services.promises import Recipient, compose, promise, promise_all, reply
 from nudgebot.storage import answers, deliveries, people
+from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
+from nudgebot.storage.deliveries import NewDelivery
+from nudgebot.storage.encryption import WrongKey
 from nudgebot.storage.models import Child, Delivery
-from nudgebot.storage.people import Parent
+from nudgebot.storage.people import NewSeen, Parent
 from nudgebot.telemetry import PLANNED, log
 
-BATCH = 200
+AT_LEAST, AT_MOST = 20, 320
+"""Parents planned in one transaction.  Fewer would not be quicker: most of a small one is beginning and committing it."""
+
+WITHIN = 0.03
+"""Seconds such a transaction should take.  Whoever writes in distress meanwhile waits for its end."""
+
+RESUMED_AT_ONCE = 200
+"""Pauses ended in one transaction."""
+
+SOFT_GAP = timedelta(hours=36)
+"""After somebody has told of a heavy time, half the messages: a day without one between two (safety.md 2.2)."""
+
 ASK_LATER = {3: "child_name", 6: "early", 10: "sibling"}
 """After so many nudges, one friendly question each, once."""
 
 
-async def plan_due(runtime: Runtime, batch: int = BATCH) -> dict[str, int]:
-    """Plans everybody whose moment has come, in batches; how many by what they got.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the rules look back on for one enrolment."""
 
-    One parent's bad data must not roll back the others: each has a savepoint, and one that fails is moved on, because
-    it would head the queue for ever.
-    """
+    seen: Mapping[str, date]  # tip -> the last local date it was sent
+    asked: Sequence[Asked] = ()  # check-ins, newest last
+    offered_on: date | None = None  # when help was last offered after one
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """What a parent's day has come to, in a word; for `tip` and `quiet` also the message."""
+
+    what: str
+    delivery: NewDelivery | None = None
+    seen: NewSeen | None = None  # of a tip
+
+
+async def plan_due(runtime: Runtime, batch: int = AT_LEAST) -> dict[str, int]:
+    """Plans everybody whose moment has come, some at a time; how many by what they got."""
+    async with runtime.database.read() as session:
+        if not await people.due(session, runtime.clock.now(), 1):
+            return {}  # nearly every tick: nobody's write waits for it
     done: Counter[str] = Counter()
     while True:
+        began = monotonic()
         async with runtime.turn() as turn:
-            found = await people.due(turn.session, turn.now, batch)
-            seen = await people.seen_by(turn.session, [parent.enrolment.id for parent in found])
-            for parent in found:
-                due_at, number = parent.enrolment.next_nudge_at, parent.enrolment.id
-                assert due_at is not None
-                try:
-                    async with turn.session.begin_nested():
-                        what = await plan_one(turn, parent, due_at, seen[number])
-                        await turn.session.flush()
-                except Exception as error:
-                    what = "failed"
-                    log().error("nudge.not_planned", enrolment=number, error=type(error).__name__)
-                    await turn.session.refresh(parent.enrolment)  # the rollback emptied what it had changed
-                    parent.enrolment.next_nudge_at = turn.now + timedelta(hours=1)
-                done[what] += 1
-                PLANNED.labels(what).inc()
-            await turn.session.flush()
-        if len(found) < batch:
+            numbers = await people.due(turn.session, turn.now, batch)
+            got = await _plan(turn, numbers)
+        for what in got:
+            PLANNED.labels(what).inc()
+        done.update(got)
+        if len(numbers) < batch:
             return dict(done)
+        batch = next_batch(batch, monotonic() - began)
 
 
-async def plan_one(turn: Turn, parent: Parent, due_at: datetime, seen: Mapping[str, date]) -> str:
+def next_batch(batch: int, took: float) -> int:
+    """How many parents to plan together, when so many took so many seconds."""
+    if took > WITHIN:
+        return max(AT_LEAST, batch // 2)
+    return min(AT_MOST, batch * 2) if took < WITHIN / 2 else batch
+
+
+async def _plan(turn: Turn, numbers: Sequence[int]) -> list[str]:
+    """What these parents got.  Together, or one by one if that fails: one family's bad data must not roll back the others.
+
+    One that fails alone is moved on, because it would head the queue for ever.
+    """
+    if not numbers:
+        return []
+    try:
+        async with turn.session.begin_nested():
+            parents = await people.parents_of(turn.session, numbers)
+            past = await look_back(turn, numbers)
+            return await plan_together(turn, [(parent, past[parent.enrolment.id]) for parent in parents])
+    except Exception as error:
+        if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+            raise
+        turn.session.expunge_all()  # what the rollback emptied
+        if len(numbers) == 1:
+            await people.put_off(turn.session, numbers[0], turn.now + timedelta(hours=1))
+            log().error("nudge.not_planned", enrolment=numbers[0], error=type(error).__name__)
+            return ["unreadable" if isinstance(error, WrongKey) else "failed"]
+    return [what for number in numbers for what in await _plan(turn, [number])]
+
+
+async def look_back(turn: Turn, numbers: Sequence[int]) -> dict[int, Past]:
+    seen = await people.seen_by(turn.session, numbers)
+    given = await answers.check_in_choices(turn.session, numbers)
+    asked: dict[int, list[Asked]] = {number: [] for number in numbers}
+    for one in await deliveries.check_ins_asked(turn.session, numbers):
+        choice, value = given.get(one.number, (None, None))
+        skipped = choice == "skip"
+        answered = choice is not None and not skipped
+        asked[one.enrolment_id].append(Asked(one.check_in, one.on, value, answered, skipped))
+    return {number: Past(seen[number], asked[number]) for number in numbers}
+
+
+async def plan_one(turn: Turn, parent: Parent) -> str:
     """Promises this parent's nudge, if one is fitting, and sets the next moment; what they got, in a word."""
-    enrolment, settings = parent.enrolment, turn.catalogue.settings
-    assert enrolment.tz is not None
-    today = local_date(due_at, enrolment.tz)
-    schedule_next(turn, parent, last=due_at)
-    if parent.carer.unreachable_at is not None:
-        return "unreachable"
-    if turn.now >= expires_at(due_at, enrolment.tz, settings.quiet_from, settings.quiet_to):
-        return "late"
-    what = await promise_nudge(turn, parent, today, due_at, seen)
-    if what in ("tip", "quiet"):
-        enrolment.last_nudge_at = due_at
-        enrolment.nudges += 1
-        await ask_later(turn, parent, due_at)
-    return what
+    past = await look_back(turn, [parent.enrolment.id])
+    return (await plan_together(turn, [(parent, past[parent.enrolment.id])]))[0]
 
 
-def schedule_next(turn: Turn, parent: Parent, *, last: datetime | None, moved: bool = False) -> None:
-    """Computes the one moment ahead at which this parent is due."""
+async def plan_together(turn: Turn, parents: Sequence[tuple[Parent, Past]]) -> list[str]:
+    """The same for many, with a handful of statements; in their order.  All of them are due."""
+    days = [_Day.of(turn, parent, past) for parent, past in parents]
+    await _spare_the_offered(turn, days)
+    queued = await promise_all(turn, [day.nudge.delivery for day in days if day.nudge.delivery])
+    new = [
+        day.nudge.seen for day in days if day.nudge.seen and day.nudge.delivery and day.nudge.delivery.number in queued
+    ]
+    await people.remember_all_seen(turn.session, new)
+    for day in days:
+        if day.nudge.delivery and day.nudge.delivery.number not in queued:
+            day.nudge = Nudge("again")
+        await day.end(turn)
+    await turn.session.flush()
+    return [day.nudge.what for day in days]
+
+
+@dataclass(slots=True)
+class _Day:
+    """One parent's planning, between its steps."""
+
+    parent: Parent
+    past: Past
+    due_at: datetime
+    today: date
+    pace: Pace
+    nudge: Nudge
+
+    @classmethod
+    def of(cls, turn: Turn, parent: Parent, past: Past) -> _Day:
+        enrolment, settings = parent.enrolment, turn.catalogue.settings
+        due_at = enrolment.next_nudge_at
+        assert due_at is not None
+        assert enrolment.tz is not None
+        today = local_date(due_at, enrolment.tz)
+        pace = pace_of(turn, parent, today, past.seen)
+        schedule_next(turn, parent, last=due_at, pace=pace)
+        if parent.carer.unreachable_at is not None:
+            nudge = Nudge("unreachable")
+        elif turn.now >= expires_at(due_at, enrolment.tz, settings.quiet_from, settings.quiet_to):
+            nudge = Nudge("late")
+        else:
+            nudge = choose_nudge(turn, parent, today, due_at, past, pace=pace)
+        return cls(parent, past, due_at, today, pace, nudge)
+
+    async def end(self, turn: Turn) -> None:
+        """What follows from the word: most days only a count."""
+        enrolment = self.parent.enrolment
+        if self.nudge.what == "completed":
+            await _complete(turn, self.parent)
+        elif self.nudge.what in ("tip", "quiet"):
+            await tell_of_fewer(turn, self.parent, self.pace, self.today, self.due_at, self.past.seen)
+            enrolment.last_nudge_at = self.due_at
+            enrolment.nudges += 1
+            await ask_later(turn, self.parent, self.due_at)
+
+
+async def _spare_the_offered(turn: Turn, days: Sequence[_Day]) -> None:
+    """Who was offered help these days is not asked again: looked up only for those who would be."""
+    asking = {day.parent.enrolment.id: day for day in days if day.nudge.delivery and day.nudge.delivery.check_in}
+    if not asking:
+        return
+    for number, offered_on in (await deliveries.last_help_offers(turn.session, list(asking))).items():
+        day = asking[number]
+        past = replace(day.past, offered_on=offered_on)
+        day.nudge = choose_nudge(turn, day.parent, day.today, day.due_at, past, pace=day.pace)
+
+
+def schedule_next(
+    turn: Turn, parent: Parent, *, last: datetime | None, moved: bool = False, pace: Pace | None = None
+) -> None:
+    """Computes the one moment ahead at which this parent is due.
+
+    `pace` is the one that the library keeps.  Who does not know it takes the chosen one: a change that a parent made
+    shows the next day, and the message of that day knows better.
+    """
     enrolment = parent.enrolment
     if enrolment.state != states.State.ACTIVE or not enrolment.tz:
         enrolment.next_nudge_at = None
@@ -91,44 +217,57 @@ def schedule_next(turn: Turn, parent: Parent, *, last: datetime | None, moved: b
         now=turn.now,
         tz=enrolment.tz,
         at=time.fromisoformat(enrolment.nudge_time),
-        pace=Pace(enrolment.pace),
+        pace=pace or Pace(enrolment.pace),
         week_start=turn.catalogue.settings.week_start,
         last=last,
         moved=moved,
     )
 
 
-async def promise_nudge(
-    turn: Turn,
-    parent: Parent,
-    today: date,
-    due_at: datetime,
-    seen: Mapping[str, date],
-    *,
-    joining: bool = False,
-) -> str:
-    """Queues the day's message: `tip`, `quiet` (a hello), or why there is none: `held`, `waiting`, `completed`, `again`.
+async def promise_first(turn: Turn, parent: Parent, today: date, seen: Mapping[str, date], *, pace: Pace) -> str:
+    """Queues the message at joining, which asks nothing; what it is, in a word."""
+    nudge = choose_nudge(turn, parent, today, turn.now, Past(seen), pace=pace, joining=True)
+    if nudge.what == "completed":
+        await _complete(turn, parent)
+    if nudge.delivery and not await promise_all(turn, [nudge.delivery]):
+        return "again"
+    if nudge.seen:
+        await people.remember_all_seen(turn.session, [nudge.seen])
+    return nudge.what
+
+
+def choose_nudge(
+    turn: Turn, parent: Parent, today: date, due_at: datetime, past: Past, *, pace: Pace, joining: bool = False
+) -> Nudge:
+    """The day's message: `tip`, `quiet` (a hello), or why there is none: `held`, `softened`, `waiting`, `completed`.
 
     `waiting`: the programme begins twelve weeks before the due date, and until then nothing is said.
     """
-    enrolment, settings = parent.enrolment, turn.catalogue.settings
+    enrolment, settings, seen = parent.enrolment, turn.catalogue.settings, past.seen
     growing = [child for child in parent.growing if not _grown(child, today)]
     if not growing:
-        return await _complete(turn, parent) if parent.growing or not parent.children else "held"
+        stopped = any(child.stopped_at is not None for child in parent.children)
+        return Nudge("completed" if parent.growing and not stopped else "held")
     children = [child for child in growing if not held(child, turn.now)]
     if not children:
-        return "held"
+        return Nudge("held")
     children = [child for child in children if stage_of(turn, child, today).band]
     if not children:
-        return "waiting"
-    pace = Pace(enrolment.pace)
-    theme = theme_today(today, pace, settings.week_start, enrolment.nudges)
-    ages = [stage_of(turn, child, today).age for child in children]
-    child = children[child_of_the_day(ages, theme, enrolment.nudges)]
-    stage = stage_of(turn, child, today)
+        return Nudge("waiting")
+    place, choice = choose_for_family(
+        turn.catalogue,
+        [stage_of(turn, child, today) for child in children],
+        pace=pace,
+        today=today,
+        nudges_so_far=enrolment.nudges,
+        seen=seen,
+        gentle_only=[place for place, child in enumerate(children) if softened(child, turn.now)],
+    )
+    child = children[place]
     soft = softened(child, turn.now)
-    choice = choose_tip(turn.catalogue, stage, theme=theme, today=today, seen=seen, gentle_only=soft)
-    check_in = None if joining or soft else await check_in_today(turn, parent, child, today)
+    if soft and enrolment.last_nudge_at is not None and due_at - enrolment.last_nudge_at < SOFT_GAP:
+        return Nudge("softened")
+    check_in = None if joining or soft else check_in_today(turn, parent, child, today, pace, past)
     params: dict[str, object] = {"why": choice.why}
     version = ""
     if choice.tip:
@@ -138,7 +277,7 @@ async def promise_nudge(
             params["spare"] = True
     if check_in:
         params["check_in"] = check_in.id
-    number = await promise(
+    delivery = compose(
         turn,
         Recipient.parent(parent),
         Kind.NUDGE,
@@ -151,12 +290,34 @@ async def promise_nudge(
         local_date=today,
         check_in=check_in.id if check_in else None,
     )
-    if number is None:
-        return "again"
     if choice.tip is None:
-        return "quiet"
-    await people.remember_seen(turn.session, enrolment.id, choice.tip.id, today, child.id, choice.tip.version)
-    return "tip"
+        return Nudge("quiet", delivery)
+    return Nudge("tip", delivery, NewSeen(enrolment.id, choice.tip.id, today, child.id, choice.tip.version))
+
+
+def pace_of(turn: Turn, parent: Parent, today: date, seen: Mapping[str, date]) -> Pace:
+    """The pace this family really has on that day: the chosen one, or what the library keeps."""
+    stages = [stage_of(turn, child, today) for child in parent.growing if not _grown(child, today)]
+    return pace_kept(turn.catalogue, stages, chosen=Pace(parent.enrolment.pace), today=today, seen=seen)
+
+
+async def tell_of_fewer(
+    turn: Turn, parent: Parent, pace: Pace, today: date, due_at: datetime, seen: Mapping[str, date]
+) -> None:
+    """Says once that the messages become fewer: with the first one after which they do."""
+    enrolment = parent.enrolment
+    if pace == enrolment.pace or enrolment.last_nudge_at is None:
+        return
+    before = pace_of(turn, parent, local_date(enrolment.last_nudge_at, str(enrolment.tz)), seen)
+    if pace.per_week < before.per_week:
+        await reply(
+            turn,
+            Recipient.parent(parent),
+            "nudge.fewer",
+            values={"pace": phrase_value(f"pace.{pace}")},
+            due_at=due_at + timedelta(seconds=1),
+            once=f"fewer:{enrolment.id}:{today.isoformat()}",
+        )
 
 
 def stage_of(turn: Turn, child: Child, today: date) -> Stage:
@@ -202,55 +363,35 @@ def _grown(child: Child, today: date) -> bool:
     return child.born_on is not None and age_days(child.born_on, today) > states.OLDEST_DAYS
 
 
-async def _complete(turn: Turn, parent: Parent) -> str:
+async def _complete(turn: Turn, parent: Parent) -> None:
     """Every child has grown out: one goodbye, and the place is kept."""
-    if not parent.children or any(child.stopped_at is not None for child in parent.children):
-        return "held"
     parent.enrolment.state = states.move(states.State(parent.enrolment.state), states.State.COMPLETED)
     parent.enrolment.state_since = turn.now
     parent.enrolment.next_nudge_at = None
     await reply(turn, Recipient.parent(parent), "nudge.completed")
-    return "completed"
 
 
-async def check_in_today(turn: Turn, parent: Parent, child: Child, today: date) -> CheckIn | None:
+def check_in_today(turn: Turn, parent: Parent, child: Child, today: date, pace: Pace, past: Past) -> CheckIn | None:
     """The check-in that today's message carries, if any."""
     enrolment = parent.enrolment
     born = child.born_on
-    offers = await deliveries.help_offers(turn.session, enrolment.id)
     return due_check_in(
         list(turn.catalogue.check_ins.values()),
         today=today,
         age_days=programme_age(born, today) if born else -1,
         joined_on=enrolment.joined_on or today,
-        history=await asked_history(turn, parent),
+        history=past.asked,
         per_week=enrolment.check_ins,  # type: ignore[arg-type]  # 0, 1, 2 or None by the settings question
-        pace=Pace(enrolment.pace),
+        pace=pace,
         week_start=turn.catalogue.settings.week_start,
-        days_since_support_offer=(today - offers[-1]).days if offers else None,
+        days_since_support_offer=(today - past.offered_on).days if past.offered_on else None,
         opted_in=frozenset({"ci-past"}) if enrolment.past_opt_in else frozenset(),
     )
 
 
 async def asked_history(turn: Turn, parent: Parent) -> list[Asked]:
     """Which check-ins were asked and how they were answered, newest last."""
-    given = await answers.check_in_answers(turn.session, parent.enrolment.id)
-    history = []
-    for sent in reversed(await deliveries.nudges_of(turn.session, parent.enrolment.id, limit=90)):
-        if not sent.check_in or not sent.local_date or sent.state in ("expired", "skipped", "failed"):
-            continue
-        answer = given.get(sent.id)
-        skipped = answer is not None and answer.choice == "skip"
-        history.append(
-            Asked(
-                check_in_id=sent.check_in,
-                on=sent.local_date,
-                value=answer.value if answer else None,
-                answered=answer is not None and not skipped,
-                skipped=skipped,
-            )
-        )
-    return history
+    return list((await look_back(turn, [parent.enrolment.id]))[parent.enrolment.id].asked)
 
 
 def spare(turn: Turn, parent: Parent, child: Child, today: date, seen: Mapping[str, date]) -> Tip | None:
@@ -333,7 +474,7 @@ async def resume_ended_pauses(runtime: Runtime) -> dict[str, int]:
     """Pauses whose date has come: the parent is active again and due at the next chosen hour."""
     resumed = 0
     async with runtime.turn() as turn:
-        for number in await people.resuming(turn.session, turn.now, BATCH):
+        for number in await people.resuming(turn.session, turn.now, RESUMED_AT_ONCE):
             parent = await people.parent_of(turn.session, number)
             if parent is None or parent.enrolment.tz is None or parent.enrolment.paused_until is None:
                 continue

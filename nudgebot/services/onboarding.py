@@ -48,7 +48,7 @@ async def start(turn: Turn, address: Address, language_hint: str | None, payload
 async def go_on(turn: Turn, parent: Parent) -> None:
     """Asks what is missing next; when nothing is, shows the summary."""
     consented = await people.consent_given(turn.session, parent.enrolment.id)
-    if consented and turn.runtime.needs_coordinator and not await people.coordinators(turn.session):
+    if consented and turn.runtime.needs_coordinator and not await people.team(turn.session):
         parent.enrolment.awaiting = None
         await reply(turn, Recipient.parent(parent), "onboarding.not_open")
         return

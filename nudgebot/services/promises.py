@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any, Concatenate, ParamSpec
 
 from nudgebot.channels.base import Address
 from nudgebot.programme.messages import PROMISES, Choice, Kind, rows_as_json
@@ -22,11 +23,12 @@ class Recipient:
     language: str
     enrolment_id: int | None = None
     staff: bool = False
+    tz: str | None = None
 
     @classmethod
     def parent(cls, parent: Parent) -> Recipient:
         address = Address(parent.carer.channel, parent.carer.identifier)
-        return cls(address, parent.language, parent.enrolment.id)
+        return cls(address, parent.language, parent.enrolment.id, tz=parent.enrolment.tz)
 
     @classmethod
     def coordinator(cls, coordinator: Coordinator) -> Recipient:
@@ -36,7 +38,7 @@ class Recipient:
 Rows = Sequence[tuple[Choice, ...]]
 
 
-async def promise(
+def compose(
     turn: Turn,
     to: Recipient,
     kind: Kind,
@@ -49,8 +51,9 @@ async def promise(
     expires_at: datetime | None = None,
     local_date: date | None = None,
     check_in: str | None = None,
-) -> int | None:
-    """Queues one message in this transaction; its number, or None if the same promise stands already.
+    withdraw_after: timedelta | None = None,
+) -> deliveries.NewDelivery:
+    """A message that is not queued yet.
 
     `once` is the key that makes it one message; without it every call is a message of its own, which is right inside a
     transaction that also marks its cause as handled.
@@ -61,31 +64,54 @@ async def promise(
     told = dict(params or {})
     if to.staff:
         told["staff"] = True
-    queued = await deliveries.promise(
-        turn.session,
-        deliveries.NewDelivery(
-            number=number,
-            dedupe_key=once or f"{kind}:{number}",
-            kind=kind,
-            lane=promised.lane,
-            channel=to.address.channel,
-            identifier=to.address.identifier,
-            enrolment_id=to.enrolment_id,
-            content_id=content_id,
-            content_version=version or turn.catalogue.version,
-            check_in=check_in,
-            language=to.language,
-            params=told,
-            due_at=due,
-            expires_at=expires_at or (due + promised.lives if promised.lives else None),
-            local_date=local_date,
-        ),
-        turn.now,
+    if kind is Kind.SAFETY and to.tz:
+        told["tz"] = to.tz  # whose clock the team's hours are read by
+    return deliveries.NewDelivery(
+        number=number,
+        dedupe_key=once or f"{kind}:{number}",
+        kind=kind,
+        lane=promised.lane,
+        channel=to.address.channel,
+        identifier=to.address.identifier,
+        enrolment_id=to.enrolment_id,
+        content_id=content_id,
+        content_version=version or turn.catalogue.version,
+        check_in=check_in,
+        withdraw_at=due + withdraw_after if withdraw_after else None,
+        language=to.language,
+        params=told,
+        due_at=due,
+        expires_at=expires_at or (due + promised.lives if promised.lives else None),
+        local_date=local_date,
     )
-    if not queued:
-        return None
-    turn.promised += 1
-    return number
+
+
+P = ParamSpec("P")
+
+
+def _queueing(
+    composes: Callable[Concatenate[Turn, P], deliveries.NewDelivery],
+) -> Callable[Concatenate[Turn, P], Coroutine[Any, Any, int | None]]:
+    async def queue(turn: Turn, /, *given: P.args, **named: P.kwargs) -> int | None:
+        new = composes(turn, *given, **named)
+        return new.number if await promise_all(turn, [new]) else None
+
+    return queue
+
+
+promise = _queueing(compose)
+"""Queues one message in this transaction; its number, or None if the same promise stands already.  Takes what `compose`
+takes."""
+
+
+async def promise_all(turn: Turn, new: Sequence[deliveries.NewDelivery]) -> set[int]:
+    """Queues messages together in this transaction; the numbers of those that did not stand already."""
+    if len(new) == 1:  # the common case needs no look before
+        queued = {new[0].number} if await deliveries.promise(turn.session, new[0], turn.now) else set()
+    else:
+        queued = await deliveries.promise_all(turn.session, new, turn.now)
+    turn.promised += len(queued)
+    return queued
 
 
 async def reply(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from nudgebot.storage.database import one_of
 from nudgebot.storage.models import Answer, new_id
 
 
@@ -60,15 +62,14 @@ async def first_given(session: AsyncSession, delivery_id: int, question: str) ->
     return found
 
 
-async def check_in_answers(session: AsyncSession, enrolment_id: int) -> dict[int, Answer]:
-    """Delivery -> the standing answer to its check-in."""
-    newest = (
-        select(func.max(Answer.id))
-        .where(Answer.enrolment_id == enrolment_id, Answer.question.not_like("tip:%"))
-        .group_by(Answer.delivery_id)
+async def check_in_choices(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
+    """Delivery -> (choice, value) of the standing answer to its check-in, for many enrolments at once."""
+    rows = await session.execute(
+        select(Answer.delivery_id, Answer.choice, Answer.value)
+        .where(one_of(session, Answer.enrolment_id, enrolment_ids), Answer.question.not_like("tip:%"))
+        .order_by(Answer.id)
     )
-    rows = await session.scalars(select(Answer).where(Answer.id.in_(newest)).order_by(Answer.id))
-    return {answer.delivery_id: answer for answer in rows}
+    return {delivery: (choice, value) for delivery, choice, value in rows}  # the newest stands
 
 
 async def all_of(session: AsyncSession, enrolment_id: int) -> list[Answer]:

@@ -1,6 +1,6 @@
 """How is the database opened, and what does a transaction promise?
 
-`write()` is one transaction, and the only one of this process that writes meanwhile; `read()` sees one snapshot and
+`write()` is one transaction, and the only one of all processes that writes meanwhile; `read()` sees one snapshot and
 cannot write.  Leaving `write()` without an error commits.  One writer at a time is what lets services read, decide and
 write: a tick that read a parent as active must not undo the stop she wrote in between.  On SQLite the two also begin
 differently: a read that turns into a write would fail at once with "database is locked", whatever the busy timeout.
@@ -12,19 +12,22 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
+from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import event, insert, make_url, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+import orjson
+from sqlalchemy import ARRAY, ColumnElement, any_, event, func, insert, literal, make_url, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from nudgebot.storage import one_trip
 from nudgebot.storage.encryption import KeyRing, WrongKey, hang_ring
 from nudgebot.storage.models import KeyCheck
 
@@ -35,7 +38,23 @@ BUSY_SECONDS = 5
 """How long another program may keep the database busy, or PostgreSQL may take to answer a connection.  Somebody in
 distress waits as long, before the answer comes from memory."""
 
+PATIENCE_SECONDS = 20
+"""How long PostgreSQL may take over one statement: a server that went away without a word is not waited for longer."""
+
+READ_ONLY = "25006"
+"""PostgreSQL's word for a write on a server that only reads: after a failover, an old connection is on the wrong one."""
+
 _KNOWN = "this database opens with this key"
+
+WRITERS_LOCK = 7308604928
+"""The number of the lock that writers on PostgreSQL take."""
+
+# One writer among all processes, for the length of the transaction (so that it also holds behind PgBouncer).  A process
+# that is stopped in the middle, or whose machine is gone, must not keep the others waiting: the server ends it.  (Not one
+# that was stopped in the middle of saying a statement, which to the server is not idle: see `leases.end_stuck_writers`.)
+_ALONE = text(
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK}), set_config('idle_in_transaction_session_timeout', '5s', true)"
+)
 
 
 class DatabaseTrouble(Exception):
@@ -55,8 +74,15 @@ def driver_url(url: str) -> str:
     if is_sqlite(url):
         return url.replace("sqlite:", "sqlite+aiosqlite:", 1)
     address = make_url("postgresql+asyncpg://" + url.split("://", 1)[1])
-    query = {"ssl" if name == "sslmode" else name: value for name, value in address.query.items()}
+    query = {
+        "ssl" if name == "sslmode" else name: value for name, value in address.query.items() if name != "pgbouncer"
+    }
     return address.set(query=query).render_as_string(hide_password=False)
+
+
+def behind_pgbouncer(url: str) -> bool:
+    """`?pgbouncer=true` in the address: connections are ours for one transaction at a time."""
+    return not is_sqlite(url) and make_url(url).query.get("pgbouncer") == "true"
 
 
 class Database:
@@ -70,7 +96,12 @@ class Database:
         hang_ring(self.engine.dialect, ring)
         self._writer = asyncio.Lock()  # waiting here is fair, waiting in SQLite is not
         self._lock: IO[bytes] | None = None
-        self._bell: Any = None
+
+    def patient_engine(self) -> AsyncEngine:
+        """One of its own for statements that may take long, as an index over millions of rows does."""
+        engine = _engine(self.url, patience=None)
+        hang_ring(engine.dialect, self.ring)
+        return engine
 
     async def check_key(self, now: datetime) -> None:
         """Refuses a ring that cannot read what stands here; remembers a new first key.  Raises WrongKey."""
@@ -122,6 +153,8 @@ class Database:
         """One transaction, committed on leaving; rolled back by any error."""
         async with self._writer, AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
             await session.connection(execution_options={"nudgebot_begin": "write"})
+            if not self.sqlite:
+                await session.execute(_ALONE)
             yield session
             await session.commit()
 
@@ -132,22 +165,41 @@ class Database:
             self._lock = None
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, patience: float | None = PATIENCE_SECONDS) -> AsyncEngine:
     if not is_sqlite(url):
-        return create_async_engine(
+        prepared: dict[str, Any] = {}
+        if behind_pgbouncer(url):  # the next transaction is on another connection, which knows no statement of ours
+            prepared = {
+                "statement_cache_size": 0,
+                "prepared_statement_cache_size": 0,
+                "prepared_statement_name_func": lambda: f"nudgebot_{uuid4().hex}",
+            }
+        engine = create_async_engine(
             driver_url(url),
             pool_size=10,
             max_overflow=5,
             pool_pre_ping=True,
-            connect_args={"timeout": BUSY_SECONDS},
+            connect_args={"timeout": BUSY_SECONDS, "command_timeout": patience, **prepared},
             hide_parameters=True,  # an error must not print names
         )
+
+        @event.listens_for(engine.sync_engine, "handle_error")
+        def _left_behind(context: Any) -> None:
+            """A server that became read-only is no longer the one to write to: the next connection finds the new one."""
+            if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+                context.is_disconnect = True
+
+        return engine
     engine = create_async_engine(
         driver_url(url),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=8,
         max_overflow=0,
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},  # we write BEGIN ourselves, below
+        connect_args={
+            "timeout": BUSY_SECONDS,
+            "isolation_level": None,  # we write BEGIN ourselves, below
+            "async_creator_fn": one_trip.connect,
+        },
         hide_parameters=True,
     )
 
@@ -161,7 +213,9 @@ def _engine(url: str) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         reading = connection.get_execution_options().get("nudgebot_begin") == "read"
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+        if connection.info.get("reads") is not reading:  # a connection keeps it
+            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+            connection.info["reads"] = reading
         connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
 
     return engine
@@ -193,6 +247,7 @@ def trouble_in_words(error: BaseException, url: str) -> str:
 
 DATABASE_ERRORS = (
     DBAPIError,
+    PendingRollbackError,  # what follows a connection that was cut inside a savepoint
     PoolTimeout,
     sqlite3.Error,
     asyncpg.PostgresError,  # while connecting, these come as they are
@@ -200,6 +255,14 @@ DATABASE_ERRORS = (
     OSError,
     DatabaseTrouble,
 )
+
+
+def one_of(session: AsyncSession, column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column IN values` as one parameter, so that the statement stays the same however many there are."""
+    if session.get_bind().dialect.name == "sqlite":
+        listed = func.json_each(orjson.dumps(values).decode()).table_valued("value")
+        return cast(ColumnElement[bool], column.in_(select(listed.c.value)))
+    return cast(ColumnElement[bool], column == any_(literal(values, ARRAY(column.type))))
 
 
 def is_about_values(error: BaseException) -> bool:

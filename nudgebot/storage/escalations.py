@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.models import Escalation, new_id
@@ -25,6 +25,7 @@ async def open_case(
     text: str | None,
     now: datetime,
     next_wave_at: datetime | None,
+    follow_up_at: datetime | None = None,
 ) -> Escalation:
     highest = await session.scalar(select(func.max(Escalation.number))) or 0
     case = Escalation(
@@ -44,23 +45,34 @@ async def open_case(
         last_heard_at=now,
         wave=1,
         next_wave_at=next_wave_at,
+        follow_up_at=follow_up_at,
+        follow_ups=0,
+        after=await _before(session, channel, identifier),
     )
     session.add(case)
     await session.flush()
     return case
 
 
+async def _before(session: AsyncSession, channel: str, identifier: str) -> int | None:
+    """The number of this person's case before this one."""
+    return await session.scalar(
+        select(func.max(Escalation.number)).where(Escalation.channel == channel, Escalation.identifier == identifier)
+    )
+
+
 async def joinable(
     session: AsyncSession, channel: str, identifier: str, now: datetime, within: timedelta
 ) -> Escalation | None:
-    """The open case a further message belongs to."""
+    """The case a further message belongs to: one heard of lately, or one in which somebody writes with this person."""
     found: Escalation | None = await session.scalar(
         select(Escalation)
         .where(
             Escalation.channel == channel,
             Escalation.identifier == identifier,
             Escalation.state != "closed",
-            Escalation.last_heard_at >= now - within,
+            Escalation.category != "question",
+            or_(Escalation.last_heard_at >= now - within, Escalation.talking_since.is_not(None)),
         )
         .order_by(Escalation.id.desc())
         .limit(1)
@@ -71,6 +83,72 @@ async def joinable(
 async def by_number(session: AsyncSession, number: int) -> Escalation | None:
     found: Escalation | None = await session.scalar(select(Escalation).where(Escalation.number == number))
     return found
+
+
+async def by_id(session: AsyncSession, number: int) -> Escalation | None:
+    return await session.get(Escalation, number)
+
+
+async def talking_with(session: AsyncSession, enrolment_id: int) -> Escalation | None:
+    """The case in which somebody of the team writes with this parent."""
+    found: Escalation | None = await session.scalar(
+        select(Escalation)
+        .where(
+            Escalation.enrolment_id == enrolment_id,
+            Escalation.talking_since.is_not(None),
+            Escalation.state == "acknowledged",
+        )
+        .order_by(Escalation.id.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def opened_since(session: AsyncSession, enrolment_id: int, category: str, since: datetime) -> int:
+    """How many cases of this kind this parent has had since then."""
+    return (
+        await session.scalar(
+            select(func.count()).where(
+                Escalation.enrolment_id == enrolment_id, Escalation.category == category, Escalation.opened_at >= since
+            )
+        )
+    ) or 0
+
+
+async def to_look_at(session: AsyncSession, now: datetime) -> list[Escalation]:
+    """Cases whose owner wanted to be reminded by now."""
+    return list(await session.scalars(select(Escalation).where(Escalation.look_at <= now).limit(100)))
+
+
+async def to_follow_up(session: AsyncSession, now: datetime) -> list[Escalation]:
+    """Cases after which somebody should ask by now how the person is."""
+    return list(await session.scalars(select(Escalation).where(Escalation.follow_up_at <= now).limit(100)))
+
+
+async def next_reminder_moment(session: AsyncSession) -> datetime | None:
+    """When somebody of the team is to be reminded next."""
+    rows = [
+        await session.scalar(select(func.min(column)).where(column.is_not(None)))
+        for column in (Escalation.look_at, Escalation.follow_up_at)
+    ]
+    return min((moment for moment in rows if moment is not None), default=None)
+
+
+async def open_cases(session: AsyncSession) -> list[Escalation]:
+    """Those that nobody has taken, oldest first."""
+    return list(await session.scalars(select(Escalation).where(Escalation.state == "open").order_by(Escalation.number)))
+
+
+async def emergencies_waiting(session: AsyncSession, since: datetime, rungs: int) -> list[int]:
+    """Numbers of emergencies that nobody has taken since then, or for which the ladder has been climbed to this rung."""
+    waits = or_(Escalation.last_heard_at <= since, Escalation.wave >= rungs)
+    return list(
+        await session.scalars(
+            select(Escalation.number)
+            .where(Escalation.state == "open", Escalation.severity == "emergency", waits)
+            .order_by(Escalation.number)
+        )
+    )
 
 
 async def not_closed(session: AsyncSession) -> list[Escalation]:
@@ -139,4 +217,5 @@ async def forget_person(session: AsyncSession, channel: str, identifier: str, no
     mine = (Escalation.channel == channel, Escalation.identifier == identifier)
     closed = {"state": "closed", "closed_at": now, "outcome": "could_not_reach", "next_wave_at": None}
     await session.execute(update(Escalation).where(*mine, Escalation.state != "closed").values(**closed))
-    await session.execute(update(Escalation).where(*mine).values(text=None, identifier=""))
+    nothing_more = {"text": None, "identifier": "", "look_at": None, "follow_up_at": None, "talking_since": None}
+    await session.execute(update(Escalation).where(*mine).values(**nothing_more))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import LargeBinary, Table, delete, func, literal, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from nudgebot.storage.database import Database, one_of
 from nudgebot.storage.models import Inbound, new_id
 from nudgebot.storage.people import insert_once
 
@@ -37,19 +40,76 @@ async def remember(session: AsyncSession, new: NewInbound, now: datetime) -> int
     return number if done.rowcount else None  # type: ignore[attr-defined]
 
 
+async def remember_all(session: AsyncSession, new: Sequence[NewInbound], now: datetime) -> dict[str, int]:
+    """Stores many at once; key -> number of those that had not come before."""
+    keys = [one.key for one in new]
+    known = set(await session.scalars(select(Inbound.key).where(one_of(session, Inbound.key, keys))))
+    fresh = {one.key: one for one in reversed(new) if one.key not in known}
+    rows = [
+        {
+            "id": new_id(),
+            "key": one.key,
+            "kind": one.kind,
+            "identifier": one.identifier,
+            "raw": one.raw,
+            "state": "new",
+            "attempts": 0,
+            "received_at": now,
+        }
+        for one in reversed(fresh.values())  # numbered in the order they came
+    ]
+    if rows:
+        statement = insert_once(session, cast(Table, Inbound.__table__))
+        await session.execute(statement.on_conflict_do_nothing(index_elements=["key"]), rows)  # type: ignore[attr-defined]
+    return {str(row["key"]): cast(int, row["id"]) for row in rows}
+
+
 async def note_finding(session: AsyncSession, number: int, finding: str) -> None:
     await session.execute(update(Inbound).where(Inbound.id == number).values(finding=finding))
 
 
-async def open_ones(session: AsyncSession, limit: int = 200) -> list[Inbound]:
-    """Stored, not yet handled, in the order they came."""
+async def mark(session: AsyncSession, key: str, finding: str) -> None:
+    """Says of a stored message what became of it, unless the screen has said so already."""
+    await session.execute(update(Inbound).where(Inbound.key == key, Inbound.finding.is_(None)).values(finding=finding))
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Stored and not yet handled.  `sealed` stays closed until its turn: one damaged value stops nobody else's."""
+
+    number: int
+    key: str
+    identifier: str
+    finding: str | None
+    sealed: bytes | None
+
+
+def raw_of(database: Database, row: Open) -> str:
+    """The update as it came.  Raises WrongKey."""
+    opened = Inbound.__table__.c.raw.type.process_result_value(row.sealed, database.engine.dialect)  # type: ignore[attr-defined]
+    return str(opened or "")
+
+
+async def open_ones(session: AsyncSession, limit: int = 200) -> list[Open]:
+    """In the order they came."""
     new = Inbound.state == literal("new", literal_execute=True)  # known when planned, for the partial index
-    return list(await session.scalars(select(Inbound).where(new).order_by(Inbound.id).limit(limit)))
+    rows = await session.execute(
+        select(Inbound.id, Inbound.key, Inbound.identifier, Inbound.finding, type_coerce(Inbound.raw, LargeBinary))
+        .where(new)
+        .order_by(Inbound.id)
+        .limit(limit)
+    )
+    return [Open(*row) for row in rows]
 
 
-async def handled(session: AsyncSession, number: int, now: datetime) -> None:
-    """Done; what the person wrote is gone from here in the same moment."""
-    await session.execute(update(Inbound).where(Inbound.id == number).values(state="handled", handled_at=now, raw=None))
+async def handled(session: AsyncSession, numbers: Sequence[int], now: datetime) -> None:
+    """Done; what the persons wrote is gone from here in the same moment."""
+    await session.execute(
+        update(Inbound)
+        .where(one_of(session, Inbound.id, numbers))
+        .values(state="handled", handled_at=now, raw=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def failed(session: AsyncSession, number: int, now: datetime, most_attempts: int) -> bool:
@@ -77,12 +137,12 @@ async def message_ids_with_finding(session: AsyncSession, identifier: str, since
     keys = await session.scalars(
         select(Inbound.key).where(
             Inbound.identifier == identifier,
-            Inbound.kind == "message",
+            Inbound.kind.in_(("message", "edit")),
             Inbound.finding.is_not(None),
             Inbound.received_at >= since,
         )
     )
-    return [key.rpartition(":")[2] for key in keys]
+    return list(dict.fromkeys(key.split(":")[2] for key in keys))  # msg:{chat}:{id} and edit:{chat}:{id}:{when}
 
 
 async def count_by_state(session: AsyncSession) -> dict[str, int]:

@@ -44,6 +44,10 @@ async def migrate(database: Database) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    async with database.engine.connect() as connection:
-        await connection.run_sync(upgrade)
-        await connection.commit()
+    engine = database.patient_engine()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()

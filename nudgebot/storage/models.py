@@ -189,6 +189,7 @@ class Delivery(Base):
             "ix_deliveries_planned",
             "lane",
             "next_at",
+            "id",
             sqlite_where=text("state = 'planned'"),
             postgresql_where=text("state = 'planned'"),
         ),
@@ -203,6 +204,16 @@ class Delivery(Base):
             "withdraw_at",
             sqlite_where=text("withdraw_at IS NOT NULL"),
             postgresql_where=text("withdraw_at IS NOT NULL"),
+        ),
+        # A broadcast's own rows: which go next, and how many are in which state.
+        Index(
+            "ix_deliveries_broadcast",
+            "content_id",
+            "state",
+            "next_at",
+            "id",
+            sqlite_where=text("lane = 4"),
+            postgresql_where=text("lane = 4"),
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -330,6 +341,29 @@ class Letter(Base):
     author: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the parent
     text: Mapped[str] = mapped_column(Sealed("letters|text"))  # as it was written, never read as markup
     created_at: Mapped[datetime]
+
+
+class Broadcast(Base):
+    """One message of the team to many, and how far it has come.  Each recipient's part is a delivery."""
+
+    __tablename__ = "broadcasts"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # what people call it: 1, 2, 3 ...
+    state: Mapped[str] = mapped_column(String(16), index=True)  # programme/broadcast.py State
+    words: Mapped[dict[str, Any]] = mapped_column(Sealed("broadcasts|words", "json"))  # language -> text and links
+    audience: Mapped[dict[str, Any]] = mapped_column(JSON)  # whom it is for: programme/audience.py Audience
+    hour: Mapped[str | None] = mapped_column(String(5))  # '10:00' on each parent's own clock; NULL = at once
+    starts_at: Mapped[datetime]
+    expires_at: Mapped[datetime]  # what has not gone by then does not go any more
+    gathered_to: Mapped[int] = mapped_column(default=0)  # the last enrolment that was looked at
+    gather_end: Mapped[int | None]  # the newest enrolment when it began: who joins later is not of the audience
+    gathered_at: Mapped[datetime | None]  # when everybody of the audience had a row or a count
+    size: Mapped[int] = mapped_column(Integer, default=0)  # of the audience, as far as it is gathered
+    excluded: Mapped[dict[str, Any]] = mapped_column(JSON)  # name -> how many got no row for it
+    ledger: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the sums when it ended: deliveries are pruned later
+    why: Mapped[str | None] = mapped_column(String(64))  # it was paused, if not by a person
+    author: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # finished or cancelled, and nothing is under way any more
 
 
 class LineCheck(Base):

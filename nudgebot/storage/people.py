@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from nudgebot.storage.database import one_of
 from nudgebot.storage.models import (
     Audit,
     Carer,
     Child,
     Consent,
     Coordinator,
+    Delivery,
     Enrolment,
     Family,
     Invitation,
@@ -28,7 +49,7 @@ from nudgebot.storage.models import (
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words; nothing that looks like something else
 
 
-def insert_once(session: AsyncSession, table: type) -> object:
+def insert_once(session: AsyncSession, table: type | Table) -> object:
     """An insert that both engines can tell to do nothing on a conflict."""
     name = session.get_bind().dialect.name
     return sqlite_insert(table) if name == "sqlite" else postgresql_insert(table)
@@ -146,29 +167,88 @@ async def give_consent(session: AsyncSession, enrolment_id: int, version: str, l
     await session.flush()
 
 
+def asked_consent(enrolment_id: int, version: str) -> str:
+    """The key of the message that asks for agreement to a new text."""
+    return f"consent:{enrolment_id}:{version}"
+
+
+async def agreed_to_another(session: AsyncSession, version: str, limit: int) -> list[tuple[int, str | None]]:
+    """Enrolments with their zones whose agreement is to another text, and who were not asked about this one lately."""
+    agreed = exists().where(Consent.enrolment_id == Enrolment.id, Consent.withdrawn_at.is_(None))
+    key = literal("consent:") + cast(Enrolment.id, String) + literal(f":{version}")
+    rows = await session.execute(
+        select(Enrolment.id, Enrolment.tz)
+        .where(
+            Enrolment.state.in_(("active", "paused")),
+            agreed,
+            ~agreed.where(Consent.version == version),
+            ~exists().where(Delivery.dedupe_key == key),
+        )
+        .limit(limit)
+    )
+    return [(number, tz) for number, tz in rows]
+
+
 async def consents(session: AsyncSession, enrolment_id: int) -> list[Consent]:
     return list(await session.scalars(select(Consent).where(Consent.enrolment_id == enrolment_id)))
 
 
-async def due(session: AsyncSession, now: datetime, limit: int) -> list[Parent]:
-    """Whose nudge is due, longest waiting first.  Ordered by the indexed column: without, PostgreSQL scans the table."""
+async def due(session: AsyncSession, now: datetime, limit: int) -> list[int]:
+    """Enrolments whose nudge is due, longest waiting first.
+
+    Ordered by the indexed column, and the limit written out: otherwise PostgreSQL scans the table.
+    """
+    return list(await session.scalars(_due(limit), {"now": now}))
+
+
+@cache
+def _due(limit: int) -> Select[*tuple[Any, ...]]:
+    moment = Enrolment.__table__.c.next_nudge_at
+    return (
+        select(Enrolment.__table__.c.id)
+        .where(moment.is_not(None), moment <= bindparam("now", type_=moment.type))
+        .order_by(moment)
+        .limit(literal_column(str(limit), Integer))
+    )
+
+
+async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
+    """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
+    return await _parents(session, one_of(session, Enrolment.id, enrolment_ids))
+
+
+async def parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, Parent]:
+    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `parents_of` does."""
+    at = one_of(session, Carer.identifier, identifiers)
+    return {parent.carer.identifier: parent for parent in await _parents(session, and_(Carer.channel == channel, at))}
+
+
+async def _parents(session: AsyncSession, which: ColumnElement[bool]) -> list[Parent]:
     found = (
         await session.execute(
             select(Enrolment, Carer, Family)
             .join(Carer, Carer.id == Enrolment.carer_id)
             .join(Family, Family.id == Enrolment.family_id)
-            .where(Enrolment.next_nudge_at.is_not(None), Enrolment.next_nudge_at <= now)
-            .order_by(Enrolment.next_nudge_at)
-            .limit(limit)
+            .where(which)
         )
     ).all()
-    if not found:
-        return []
     families = [family.id for _, _, family in found]
     children: dict[int, list[Child]] = {}
-    for child in await session.scalars(select(Child).where(Child.family_id.in_(families)).order_by(Child.id)):
+    for child in await session.scalars(
+        select(Child).where(one_of(session, Child.family_id, families)).order_by(Child.id)
+    ):
         children.setdefault(child.family_id, []).append(child)
     return [Parent(carer, enrolment, family, children.get(family.id, [])) for enrolment, carer, family in found]
+
+
+async def put_off(session: AsyncSession, enrolment_id: int, until: datetime) -> None:
+    """This enrolment is due again then."""
+    await session.execute(
+        update(Enrolment)
+        .where(Enrolment.id == enrolment_id)
+        .values(next_nudge_at=until)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def next_nudge_moment(session: AsyncSession) -> datetime | None:
@@ -194,12 +274,32 @@ async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[i
     found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
     rows = await session.execute(
         select(Seen.enrolment_id, Seen.tip_id, func.max(Seen.on))
-        .where(Seen.enrolment_id.in_(enrolment_ids))
+        .where(one_of(session, Seen.enrolment_id, enrolment_ids))
         .group_by(Seen.enrolment_id, Seen.tip_id)
     )
     for enrolment_id, tip_id, on in rows:
         found[enrolment_id][tip_id] = on
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class NewSeen:
+    """A tip that an enrolment is sent on a local date; `child_id` is whose age it was chosen for."""
+
+    enrolment_id: int
+    tip_id: str
+    on: date
+    child_id: int | None
+    content_version: str
+
+
+async def remember_all_seen(session: AsyncSession, new: Sequence[NewSeen]) -> None:
+    if new:
+        statement = insert_once(session, Seen)
+        await session.execute(
+            statement.on_conflict_do_nothing(),  # type: ignore[attr-defined]
+            [{**asdict(one), "asked_for": False} for one in new],
+        )
 
 
 async def remember_seen(
@@ -257,22 +357,54 @@ async def coordinator_at(session: AsyncSession, channel: str, identifier: str) -
     return found
 
 
-async def coordinators(session: AsyncSession, *, on_duty: bool = False, leads: bool = False) -> list[Coordinator]:
-    """Active ones.  On duty or leads; an empty rung falls back to everybody: silence would be worse."""
-    everyone = list(
+async def team(session: AsyncSession) -> list[Coordinator]:
+    """Everybody who takes cases, on duty or not."""
+    return list(
         await session.scalars(
             select(Coordinator)
             .where(Coordinator.revoked_at.is_(None), Coordinator.role.in_(("lead", "coordinator")))
             .order_by(Coordinator.id)
         )
     )
-    if leads:
-        return [one for one in everyone if one.role == "lead"] or everyone
-    return [one for one in everyone if one.on_duty] or everyone if on_duty else everyone
+
+
+async def turning(session: AsyncSession, now: datetime) -> list[Coordinator]:
+    """Whose duty, or whose time away, has ended by now."""
+    ended = or_(Coordinator.duty_until <= now, Coordinator.away_until <= now)
+    return list(await session.scalars(select(Coordinator).where(ended).order_by(Coordinator.id)))
+
+
+async def next_turning_moment(session: AsyncSession) -> datetime | None:
+    """When the next duty or time away ends."""
+    moments = (await session.execute(select(func.min(Coordinator.duty_until), func.min(Coordinator.away_until)))).one()
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def leave_duty(session: AsyncSession, coordinator: Coordinator) -> bool:
+    """Compare-and-set: of two who take over from the same person, one wins."""
+    done = await session.execute(
+        update(Coordinator).where(Coordinator.id == coordinator.id, Coordinator.on_duty).values(on_duty=False)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def countries_served(session: AsyncSession) -> set[str]:
+    """Where families live that get messages, or will again after a pause."""
+    found = await session.scalars(
+        select(Family.country)
+        .join(Enrolment, Enrolment.family_id == Family.id)
+        .where(Enrolment.state.in_(("active", "paused")), Family.country.is_not(None))
+        .distinct()
+    )
+    return {country for country in found if country}
 
 
 async def all_coordinators(session: AsyncSession) -> list[Coordinator]:
     return list(await session.scalars(select(Coordinator).order_by(Coordinator.id)))
+
+
+async def coordinators_by_id(session: AsyncSession, numbers: Sequence[int]) -> list[Coordinator]:
+    return list(await session.scalars(select(Coordinator).where(Coordinator.id.in_(numbers))))
 
 
 async def add_invitation(
@@ -310,10 +442,17 @@ async def open_invitations(session: AsyncSession, now: datetime) -> list[Invitat
     )
 
 
-async def audit(session: AsyncSession, now: datetime, who: str, action: str, subject: str, detail: str = "") -> None:
-    """Facts only: never what a person wrote."""
-    session.add(Audit(id=new_id(), at=now, who=who, action=action, subject=subject, detail=detail))
+async def audit(session: AsyncSession, now: datetime, who: str, action: str, subject: str, detail: str = "") -> int:
+    """Facts only: never what a person wrote.  The number of the entry."""
+    entry = Audit(id=new_id(), at=now, who=who, action=action, subject=subject, detail=detail)
+    session.add(entry)
     await session.flush()
+    return entry.id
+
+
+async def latest_act(session: AsyncSession, who: str, actions: Collection[str]) -> int | None:
+    """The number of the newest entry in which they did one of these."""
+    return await session.scalar(select(func.max(Audit.id)).where(Audit.who == who, Audit.action.in_(actions)))
 
 
 async def audit_trail(session: AsyncSession, limit: int = 100) -> list[Audit]:

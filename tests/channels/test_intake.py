@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -190,13 +191,15 @@ async def test_the_first_of_a_hundred_is_answered_before_the_hundredth_is_screen
     assert max(kept) == taking.TAKEN_AT_ONCE
 
 
-async def test_a_batch_that_fails_half_way_is_not_confirmed_and_all_its_distress_is_answered(
-    bot: Bot, standin: StandIn, monkeypatch
+@pytest.mark.parametrize("disk", ["takes it", "refuses"])
+async def test_a_batch_that_fails_half_way_is_confirmed_only_when_it_is_on_disk_and_its_distress_is_answered(
+    bot: Bot, standin: StandIn, monkeypatch, disk: str
 ):
     anna = standin.person("Anna", "en")
     await anna.says("/start")
     await bot.quiet()
-    updates = [*(message(number, chat=2000 + number) for number in range(1, 16)), message(99, DESPAIR, chat=anna.id)]
+    many = range(1, taking.TAKEN_AT_ONCE + 6)
+    updates = [*(message(number, chat=2000 + number) for number in many), message(99, DESPAIR, chat=anna.id)]
     intake, real, batches = Intake(bot.runtime, bot.app.application, bot.app.channel), bot.app.intake._keep, 0
 
     async def keep(some: Any) -> Any:
@@ -206,10 +209,32 @@ async def test_a_batch_that_fails_half_way_is_not_confirmed_and_all_its_distress
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
         return await real(some)
 
+    if disk == "refuses":
+        monkeypatch.setattr(intake.spool, "_file", Path("/nowhere/bot.spool"))
     monkeypatch.setattr(intake, "_keep", keep)
     await intake._take_polled(updates)
-    assert intake._offset == 0
     await anna.sees("emergency")
+    if disk == "refuses":
+        assert intake._offset == 0
+        return
+    assert intake._offset == 5100
+    assert len(await intake.spool.read()) == len(updates) - taking.TAKEN_AT_ONCE
+    await bot.app.intake.take_spooled()
+    assert not intake.spool.waiting
+    assert "safety" in await replies_to(bot.app, anna.id)
+
+
+async def test_more_than_telegram_shows_at_once_are_answered_while_the_database_is_away(bot: Bot, standin, monkeypatch):
+    crowd = [standin.person(f"Parent {number}", "en") for number in range(130)]
+    with monkeypatch.context() as patch:
+        Away(bot, patch).go()
+        for person in crowd[:-1]:
+            await person.says("hello")
+        await crowd[-1].says(DESPAIR)
+        await crowd[-1].sees("emergency", timeout=20)
+    await bot.quiet()
+    assert not bot.app.intake.spool.waiting
+    assert (await inbox_states(bot.app)).get("new", 0) == 0
 
 
 async def test_numbers_that_start_again_lower_after_a_quiet_week_are_taken(bot: Bot, monkeypatch):
@@ -326,8 +351,9 @@ async def test_while_the_database_is_away_distress_is_answered_from_memory_and_l
         await anna.says(DESPAIR)
         at_once = await anna.next_message(timeout=5)
         assert "emergency" in at_once.text
-        await asyncio.sleep(1.2)  # it is polled again, unconfirmed, and not answered again
-        assert standin.pending_updates
+        await asyncio.sleep(1.2)  # it is on disk, so confirmed, and is not answered again
+        assert not standin.pending_updates
+        assert bot.app.intake.spool.waiting
         answered = [one for one in anna.chat if one.from_bot and one.text == at_once.text]
         assert len(answered) == 1
 
@@ -337,6 +363,7 @@ async def test_while_the_database_is_away_distress_is_answered_from_memory_and_l
     async with bot.runtime.database.read() as session:
         case = (await session.scalars(select(Escalation))).one()
     assert (case.identifier, case.state) == (str(anna.id), "open")
+    assert not bot.app.intake.spool.waiting
 
 
 async def test_a_database_that_only_hangs_does_not_keep_an_answer_from_her_either(quiet_bot: App, standin, monkeypatch):

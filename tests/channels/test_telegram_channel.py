@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Message, MessageEntity
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
 
 from nudgebot.channels.base import Address, Halted, Refused, Rejected, Sent, Tapped, TryLater, Unknown, Unreachable
 from nudgebot.channels.telegram import application as telegram_application
 from nudgebot.channels.telegram.channel import BREAK, LONGEST, TelegramChannel, appended, cut, keyboard, marked, units
+from nudgebot.channels.telegram.http import AiohttpRequest
 from nudgebot.programme.messages import Choice, Outgoing, Piece, Text, plain, string_of
 from nudgebot.programme.messages import marked as bold_marked
 from nudgebot.rehearsal import StandIn
@@ -68,6 +72,44 @@ async def test_a_message_arrives_with_its_words_its_bold_and_its_buttons(channel
     assert message.data("Did it") == "tip|1|did_it"
 
 
+def meant(payload: bytes) -> dict[str, Any]:
+    """What a call's JSON says to Telegram, which takes a list or an object also as a string of JSON."""
+    told = json.loads(payload)
+    for name, value in told.items():
+        with suppress(TypeError, ValueError):
+            told[name] = json.loads(value)
+    return told
+
+
+async def test_the_call_is_the_one_that_ptb_would_make_itself(channel, anna, monkeypatch):
+    carried: list[dict[str, Any]] = []
+    real = AiohttpRequest.do_request
+
+    async def do_request(self: Any, url: str, method: str, data: Any = None, **more: Any) -> Any:
+        carried.append(meant((data or more["request_data"]).json_payload))
+        return await real(self, url, method, data or more.pop("request_data"), **more)
+
+    monkeypatch.setattr(AiohttpRequest, "do_request", do_request)
+    rows = ((Choice("Did it", "tip", ("1", "did_it"), True), Choice("Not today", "tip", ("1", "not_today"), True)),)
+    text = bold_marked(f"{BABY} **Today:** kick **back**")
+    await end_of(channel, anna, Outgoing(text, rows, silent=True, protected=True))
+    words, spans = cut(text)
+    await channel._bot.send_message(
+        anna.id,
+        words,
+        entities=[MessageEntity(MessageEntity.BOLD, one.offset, one.length) for one in spans],
+        reply_markup=InlineKeyboardMarkup(
+            [[InlineKeyboardButton("Did it", callback_data="tip|1|did_it"),
+              InlineKeyboardButton("Not today", callback_data="tip|1|not_today")]]
+        ),
+        disable_notification=True,
+        protect_content=True,
+        link_preview_options=LinkPreviewOptions(is_disabled=True),
+    )  # fmt: skip
+    ours, theirs = carried
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     "words", ["<b>Anna</b> & co", "*Anna* _B_ `c`", "abdo <", "[x](http://evil.example)", "/help @all"]
 )
@@ -92,8 +134,7 @@ async def test_a_text_of_exactly_the_limit_in_emoji_arrives_whole(channel, anna)
 
 def test_a_message_without_buttons_carries_the_keys_and_a_location_key_first():
     markup = keyboard(Outgoing(plain("x"), keys=("Help",), ask_location="Share my place"))
-    assert [[key.text for key in row] for row in markup.keyboard] == [["Share my place"], ["Help"]]
-    assert markup.keyboard[0][0].request_location
+    assert markup["keyboard"] == [[{"text": "Share my place", "request_location": True}], [{"text": "Help"}]]
 
 
 PIECES = st.lists(st.builds(Piece, st.text("ab é\n" + BABY + "👩🏽‍🍼", max_size=30), st.booleans()), max_size=8)

@@ -70,7 +70,7 @@ async def test_what_is_not_understood_is_answered_without_pretending_to_chat(bot
     assert "I do not know that command" in (await tells(anna, "/cases"))[-1].text
     [answer] = await tells(anna, "What do you think of football?")
     assert answer.text.startswith("I am a small programme")
-    assert answer.labels == ["Numbers to call", "Help cards"]
+    assert answer.labels == ["Numbers to call", "Help cards", "Ask the team"]
     await anna.sends_photo("")
     await anna.sees("I can only read words")
 

@@ -39,7 +39,7 @@ def logged(monkeypatch):
 
 
 async def test_no_word_name_or_token_is_in_a_log_line_a_number_an_alert_or_the_file(
-    logged, bot, joins, hires, tells, taps, tmp_path
+    logged, bot, joins, hires, tells, taps, forges, tmp_path
 ):
     words = "I want to kill myself, zyxwords"
     ruth, anna = await hires("Ruthzyx"), await joins("Annazyx", born="4 March 2026")
@@ -62,8 +62,21 @@ async def test_no_word_name_or_token_is_in_a_log_line_a_number_an_alert_or_the_f
     alerts = [one.text for one in ruth.chat if one.from_bot]
     assert any("Case 1" in text for text in alerts)
     assert not any("zyx" in text.replace("Ruthzyx", "").lower() for text in alerts)
-    _, [shown] = await taps(ruth, "Show the text")
+    _, [shown, _] = await taps(ruth, "Show the text")
     assert words in shown.text  # so the canary did sing where it may
+    await taps(ruth, "I have it")
+    await taps(ruth, "Add a note")
+    await tells(ruth, "zyxnote")
+    await forges(ruth, "case|1|write")
+    await tells(ruth, "Hello zyxletter")
+    await tells(anna, "zyxanswer")
+    await tells(ruth, "/done")
+    await tells(anna, "is it zyxnormal")
+    await taps(anna, "Ask the team")
+    await tells(anna, "zyxquestion about sleep")
+    said = [one.text for one in (*anna.chat, *ruth.chat) if one.from_bot]
+    assert any("zyxletter" in text for text in said)
+    assert any("zyxanswer" in text for text in said)
 
     lines, numbers = logged.getvalue(), generate_latest(REGISTRY).decode()
     assert "escalation.opened" in lines

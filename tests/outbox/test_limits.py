@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nudgebot.outbox.limits import (
     BULK_SHARE,
+    CANARY,
     DOUBTS,
     PER_CHAT,
     RAMP,
@@ -143,6 +144,44 @@ def test_each_rest_is_longer_until_something_is_known_to_have_arrived():
     assert rests == [*RESTS, RESTS[-1]]
     limits.arrived()
     assert may_go(limits, 3, "anna", now)
+
+
+def test_after_a_rest_one_message_goes_and_the_others_wait_for_its_end():
+    limits = Limits(25)
+    for n in range(DOUBTS):
+        limits.in_doubt(100.0 + n)
+    now = 103.0 + RESTS[0]
+    assert may_go(limits, 3, "anna", now)
+    limits.take(3, "anna", now)
+    assert not may_go(limits, 3, "ben", now + CANARY / 2)
+    assert may_go(limits, 0, "ben", now + CANARY / 2)
+    limits.arrived(now)
+    assert may_go(limits, 3, "ben", now + CANARY / 2)
+
+
+def test_a_call_begun_before_the_rest_does_not_end_it():
+    limits = Limits(25)
+    for n in range(DOUBTS):
+        limits.in_doubt(100.0 + n)
+    assert not limits.arrived(began=99.0)
+    assert not may_go(limits, 3, "anna", 103.0)
+    assert limits.arrived(began=102.5)
+    assert may_go(limits, 3, "anna", 103.0)
+
+
+def test_without_a_connection_everybody_waits_for_seconds_and_the_pace_stays():
+    limits, now = Limits(25), 100.0
+    waits = []
+    for _ in range(5):
+        for chat in range(10):  # under way together: one reason to wait
+            limits.unconnected(now + chat / 100)
+        waits.append(round(limits.wait(0, now)))
+        now += limits.wait(4, now) + A_LITTLE
+    assert waits == [1, 2, 5, 5, 5]
+    assert limits.rate == 25
+    limits.arrived()
+    limits.unconnected(now)
+    assert round(limits.wait(0, now)) == 1
 
 
 def test_an_hour_of_bad_gateways_costs_a_handful_of_tips_and_not_the_day():

@@ -14,7 +14,7 @@ from nudgebot.programme.messages import PROMISES, Kind
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ANYTHING = [Sent("5"), TryLater("429", 7.0), Unreachable("blocked"), Rejected("400"), Halted("401"), Unknown("502")]
-AT_LEAST_ONCE = {Kind.SAFETY, Kind.SAFETY_LINE, Kind.ALERT, Kind.SUPPORT}
+AT_LEAST_ONCE = {Kind.SAFETY, Kind.SAFETY_LINE, Kind.ALERT, Kind.DRILL, Kind.SUPPORT}
 
 
 def test_what_must_arrive_is_what_belongs_to_safety():

@@ -12,9 +12,20 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from nudgebot.channels.base import Address, Halted, Refused, Rejected, Sent, TryLater, Unknown, Unreachable
+from nudgebot.channels.base import (
+    Address,
+    Halted,
+    NoConnection,
+    Refused,
+    Rejected,
+    Sent,
+    TryLater,
+    Unknown,
+    Unreachable,
+)
 from nudgebot.outbox import sender as sending
-from nudgebot.outbox.sender import IN_FLIGHT, RESERVED, Sender
+from nudgebot.outbox.breakers import BLOCKED_LEAST, SAME_REFUSALS
+from nudgebot.outbox.sender import IN_FLIGHT, RESERVED, Sender, calls_at_once
 from nudgebot.programme.messages import PROMISES, Kind, Outgoing, string_of
 from nudgebot.runtime import Runtime
 from nudgebot.storage import deliveries, leases, people
@@ -171,6 +182,115 @@ async def test_when_the_bot_itself_is_refused_everything_waits_and_nothing_is_lo
     assert await states(runtime) == {"sent": 40}
 
 
+async def test_without_a_connection_nothing_is_lost_and_the_pace_is_as_before(runtime, sender, line, clock):
+    line.always(NoConnection("no connection", 2))
+    await promise_all(runtime, [(Kind.NUDGE, str(chat)) for chat in range(5)])
+    await sender.drain()
+    assert await states(runtime) == {"planned": 5}
+    assert sender.limits.rate == sender.limits.full_rate
+    line.always(Sent("1"))
+    clock.advance(timedelta(seconds=6))
+    await sender.drain()
+    assert await states(runtime) == {"sent": 5}
+
+
+async def test_a_wait_of_hours_is_kept_in_the_row_and_survives_the_process(runtime, sender, line, clock):
+    line.always(TryLater("too many requests", 10_072))
+    number = await promise(runtime, Kind.SAFETY)
+    await sender.drain()
+    assert (await row(runtime, number)).next_at == clock.now() + timedelta(seconds=10_072)
+    line.always(Sent("1"))
+    successor = Sender(runtime, line, sender.fence)
+    await successor.drain()
+    assert len(line.said) == 1
+    clock.advance(timedelta(seconds=10_073))
+    await successor.drain()
+    assert (await row(runtime, number)).state == "sent"
+
+
+async def test_a_tip_that_telegram_refuses_for_everybody_is_held_after_a_few_and_other_tips_go_on(
+    runtime, sender, line, clock
+):
+    bad, good = list(runtime.catalogue.tips)[:2]
+
+    async def answer(chat: str) -> Sent:
+        if int(chat) < 1000:
+            raise Rejected("refused: message is too long")
+        return Sent("1")
+
+    line.answers = answer
+    bad_ones = await promise_all(runtime, [(Kind.NUDGE, str(chat)) for chat in range(200)], content_id=bad)
+    good_ones = await promise_all(runtime, [(Kind.NUDGE, str(1000 + chat)) for chat in range(200)], content_id=good)
+    await sender.drain()
+    assert [(await row(runtime, number)).state for number in good_ones] == ["sent"] * 200
+    ended = Counter([(await row(runtime, number)).state for number in bad_ones])
+    assert ended["failed"] <= SAME_REFUSALS + IN_FLIGHT
+    held = [one for one in [await row(runtime, number) for number in bad_ones] if one.state == "planned"]
+    assert len(held) == 200 - ended["failed"]
+    assert {one.outcome for one in held} == {"held"}
+    asked = len(line.said)
+    clock.advance(timedelta(minutes=5))
+    await sender.drain()
+    assert len(line.said) == asked
+
+    line.always(Sent("1"))  # somebody mended the tip
+    clock.advance(timedelta(minutes=6))
+    await sender.drain()
+    assert await states(runtime) == {"sent": 400 - ended["failed"], "failed": ended["failed"]}
+
+
+async def test_an_answer_to_distress_is_never_held_for_what_happened_to_others(runtime, sender, line):
+    line.always(Rejected("refused: message is too long"))
+    await promise_all(runtime, [(Kind.SAFETY, str(chat)) for chat in range(20)])
+    await sender.drain()
+    assert len(line.said) == 20
+
+
+async def test_when_everybody_seems_to_have_blocked_the_bot_nobody_is_marked_and_tips_wait(
+    runtime, sender, line, clock
+):
+    async with runtime.turn() as turn:
+        for chat in range(60):
+            await people.welcome(turn.session, channel="telegram", identifier=str(chat), language="en", country=None,
+                                 cohort=None, nudge_time="09:00", now=turn.now)  # fmt: skip
+    line.always(Unreachable("forbidden"))
+    await promise_all(runtime, [(Kind.NUDGE, str(chat)) for chat in range(60)])
+    await sender.drain()
+    assert len(line.said) <= BLOCKED_LEAST + IN_FLIGHT
+    async with runtime.database.read() as session:
+        marked = [await people.parent_at(session, "telegram", str(chat)) for chat in range(60)]
+    assert [parent for parent in marked if parent.carer.unreachable_at is not None] == []
+    before = len(line.said)
+    line.always(Sent("1"))
+    clock.advance(timedelta(seconds=11))
+    await sender.drain()
+    assert await states(runtime) == {"unreachable": before, "sent": 60 - before}
+
+
+async def test_a_value_that_does_not_open_ends_its_own_row_and_no_other(runtime, sender, line):
+    damaged, sound = await promise_all(runtime, [(Kind.NUDGE, ANNA), (Kind.NUDGE, BEN)])
+    async with runtime.turn() as turn:
+        await turn.session.execute(
+            text("UPDATE deliveries SET params = :x WHERE id = :id"), {"x": b"\x01rot" * 9, "id": damaged}
+        )
+    await sender.drain()
+    assert line.chats == [BEN]
+    assert (await row(runtime, sound)).state == "sent"
+    async with runtime.database.read() as session:
+        found = await session.execute(text("SELECT state, outcome FROM deliveries WHERE id = :id"), {"id": damaged})
+        assert found.one() == ("failed", "its sealed value does not open")
+
+
+async def test_a_leader_can_begin_though_a_row_left_in_flight_does_not_open(runtime, sender, line):
+    tip = await promise(runtime, Kind.NUDGE, BEN)
+    async with runtime.turn() as turn:
+        await deliveries.begin_sending(turn.session, [tip], sender.fence, turn.now)
+        await turn.session.execute(text("UPDATE deliveries SET params = :x"), {"x": b"\x01rot" * 9})
+        fence = await leases.acquire(turn.session, "next", turn.now, force=True)
+    assert await Sender(runtime, line, fence).adopt() == 1
+    assert await states(runtime) == {"assumed_sent": 1}
+
+
 async def test_a_row_that_has_expired_is_not_sent(runtime, sender, line, clock):
     fresh = await promise(runtime, chat=BEN)
     stale = await promise(runtime, expires_at=clock.now())
@@ -180,6 +300,10 @@ async def test_a_row_that_has_expired_is_not_sent(runtime, sender, line, clock):
     async with runtime.turn() as turn:
         assert await deliveries.expire(turn.session, turn.now) == 1
     assert (await row(runtime, stale)).state == "expired"
+
+
+def test_a_higher_rate_has_more_calls_under_way_but_never_more_than_can_be_accounted_for():
+    assert [calls_at_once(rate) for rate in (1, 25, 500, 1000, 1e9)] == [32, 32, 62, 125, 128]
 
 
 # --- who goes first -----------------------------------------------------------------------------------------------
@@ -405,3 +529,58 @@ async def test_nothing_is_begun_after_the_stop(runtime, sender, line):
     await promise(runtime)
     assert await sender.turn() == 0
     assert line.said == []
+
+
+# --- alerts beside the one channel --------------------------------------------------------------------------------
+
+
+class Mail(Line):
+    name = "email"
+
+
+@pytest.fixture
+async def with_mail(runtime: Runtime, line: Line) -> AsyncIterator[tuple[Sender, Mail]]:
+    async with runtime.turn() as turn:
+        fence = await leases.acquire(turn.session, "this one", turn.now)
+    mail = Mail()
+    sender = Sender(runtime, line, fence, beside={"email": mail})  # type: ignore[arg-type, dict-item]
+    yield sender, mail
+    await sender.stop(within=0)
+
+
+@pytest.mark.parametrize("trouble", [Halted("no token"), TryLater("flood", 300, whole_bot=True), Unknown("silence")])
+async def test_no_trouble_of_the_one_channel_keeps_an_alert_on_the_other_back(runtime, line, with_mail, trouble):
+    sender, mail = with_mail
+    line.always(trouble)
+    await promise_all(runtime, [(Kind.ALERT, ANNA)] * 3)
+    await sender.turn()
+    await asyncio.sleep(0.05)
+    await sender.turn()
+    await promise(runtime, Kind.ALERT, "lead@ngo.example", channel="email")
+    await sender.turn()
+    await asyncio.sleep(0.05)
+    assert mail.chats == ["lead@ngo.example"]
+    assert "lead@ngo.example" not in line.chats
+
+
+@pytest.mark.parametrize(
+    "trouble", [Halted("password"), TryLater("busy", 300), Unknown("silence"), Unreachable("gone")]
+)
+async def test_trouble_with_the_mail_server_slows_nothing_else_down(runtime, line, with_mail, trouble):
+    sender, mail = with_mail
+    mail.always(trouble)
+    await promise_all(runtime, [(Kind.ALERT, f"{who}@ngo.example") for who in range(4)], channel="email")
+    await sender.turn()
+    await asyncio.sleep(0.05)
+    await promise_all(runtime, [(Kind.NUDGE, ANNA), (Kind.ALERT, BEN)])
+    await sender.turn()
+    await asyncio.sleep(0.05)
+    assert sorted(line.chats) == [ANNA, BEN]
+    assert len(mail.said) == 4
+
+
+async def test_an_alert_for_a_channel_that_is_no_longer_set_up_is_sent_nowhere(runtime, line, sender):
+    await promise(runtime, Kind.ALERT, "lead@ngo.example", channel="email")
+    await promise(runtime, Kind.REPLY, ANNA)
+    await sender.drain()
+    assert line.chats == [ANNA]

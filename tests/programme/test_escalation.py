@@ -22,7 +22,7 @@ def minutes(severity: str, waves: int) -> list[int | None]:
 
 def test_the_ladder_is_climbed_at_these_minutes():
     assert minutes("emergency", 7) == [0, 5, 15, 30, 60, 90, 120]
-    assert minutes("urgent", 6) == [0, 15, 30, 120, 240, 360]
+    assert minutes("urgent", 6) == [0, 15, 30, 120, 120 + 1440, 120 + 2 * 1440]  # then every day
 
 
 def test_a_case_that_asks_for_support_waits_for_working_hours_after_the_first_word():
@@ -40,12 +40,24 @@ def test_after_those_on_duty_the_leads_are_told(severity, told):
     assert [rung(severity, wave).tell for wave in range(5)] == told
 
 
+def test_the_second_channel_is_told_when_those_in_telegram_did_not_answer():
+    told = {
+        severity: [wave for wave in range(7) if rung(severity, wave).second_channel]
+        for severity in ("emergency", "urgent")
+    }
+    assert told == {"emergency": [1, 3, 4, 5, 6], "urgent": [3, 4, 5, 6]}  # after 5 and 30 minutes; after 2 hours
+
+
+def test_what_is_not_urgent_alarms_nobody():
+    assert [step.tell for step in LADDER["support"]] == ["digest"]
+
+
 @given(WITHOUT_END, st.integers(0, 500))
 def test_while_nobody_has_it_there_is_always_a_next_time_and_it_is_later(severity, wave):
     this, following = next_wave_at(severity, OPENED, wave), next_wave_at(severity, OPENED, wave + 1)
     assert this is not None
     assert following is not None
-    assert timedelta(minutes=5) <= following - this <= timedelta(hours=2)
+    assert timedelta(minutes=5) <= following - this <= timedelta(days=1)
 
 
 @given(WITHOUT_END)

@@ -46,7 +46,7 @@ from nudgebot.programme.messages import (
 )
 from nudgebot.programme.support import lines_for
 from nudgebot.runtime import Runtime
-from nudgebot.services import check_ins, escalations, nudges, onboarding, questions, settings_menu
+from nudgebot.services import case_work, cases, check_ins, escalations, nudges, onboarding, questions, settings_menu
 from nudgebot.services.questions import QUESTIONS
 from nudgebot.storage import people
 from nudgebot.storage.database import Database
@@ -79,10 +79,11 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
     buttons = {button for category in catalogue.safety.categories.values() for button in category.buttons}
     return {
         "case.{}": set(escalation.State) - {escalation.State.CLOSED},
-        "category.{}": set(catalogue.safety.categories),
+        "category.{}": {*catalogue.safety.categories, cases.QUESTION},
         "check_ins.{}": set(questions.CHECK_INS),
         "command.{}": {command.name for command in (*COMMANDS, *STAFF_COMMANDS)},
         "early.{}": {str(weeks) for weeks in questions.WEEKS_EARLY if weeks},
+        "look.{}": set(case_work.LOOKS),
         "later.{}": set(nudges.ASK_LATER.values()),
         "later.{}.thanks": set(nudges.ASK_LATER.values()),
         "later.{}.yes": set(nudges.ASK_LATER.values()),
@@ -300,11 +301,24 @@ def test_nobody_who_has_not_been_told_is_said_to_have_been_told(catalogue):
 
 
 def test_who_has_been_told_reads_when_somebody_will_see_it(catalogue):
-    params = {"severity": "urgent", "country": "GB", "told": True}
+    params = {"severity": "urgent", "country": "GB", "told": True, "tz": "Europe/London"}
     on_sunday = words_of(rendered(catalogue, Kind.SAFETY, "suicide_self_harm", **params))
     on_monday = words_of(rendered(catalogue, Kind.SAFETY, "suicide_self_harm", MONDAY_MORNING, **params))
     assert "outside these hours nobody may see it before" in on_sunday
     assert "They are here now (Mon-Fri 09:00-17:00)" in on_monday
+
+
+def test_nobody_is_said_to_be_here_now_while_nobody_is_on_duty(catalogue):
+    params = {"severity": "urgent", "country": "GB", "told": True, "tz": "Europe/London", "manned": False}
+    words = words_of(rendered(catalogue, Kind.SAFETY, "suicide_self_harm", MONDAY_MORNING, **params))
+    assert "They are usually here Mon-Fri 09:00-17:00, but nobody is on duty just now." in words
+
+
+@pytest.mark.parametrize("tz", ["Africa/Nairobi", None])
+def test_who_lives_by_another_clock_reads_whose_hours_these_are(catalogue, tz):
+    params = {"severity": "urgent", "country": "KE", "told": True, "tz": tz}
+    words = words_of(rendered(catalogue, Kind.SAFETY, "suicide_self_harm", MONDAY_MORNING, **params))
+    assert "They are here now (Mon-Fri 09:00-17:00, London time)" in words
 
 
 def test_an_answer_that_comes_late_says_so(catalogue):

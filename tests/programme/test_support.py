@@ -15,10 +15,15 @@ from nudgebot.programme.messages import support_values
 from nudgebot.programme.support import (
     CALLED_GOOD_FOR,
     SHOWN_UNCALLED_FOR,
+    Check,
+    corrected,
     country_of,
     is_open,
     lines_for,
     may_show,
+    shown_until,
+    with_checks,
+    worries,
 )
 
 TODAY = date(2026, 11, 22)  # a Sunday
@@ -178,3 +183,56 @@ def test_everybody_else_reads_only_what_stands_in_the_file_of_their_country(cata
                 assert own or value == country.directory
         if country.emergency:
             assert values["emergency"] == " or ".join(country.emergency)
+
+
+# --- what the team found by calling -----------------------------------------------------------------------------------
+
+BRITAIN = Country(
+    "GB", "United Kingdom", ("999",), "", (LINE, replace(LINE, kind="perinatal", number="1")), "directory"
+)
+
+
+def after(*calls: tuple[bool, date]) -> SupportLine | None:
+    """The line after these calls, as the newest one leaves it."""
+    works, on = calls[-1]
+    return corrected(LINE, Check(works, on, "Ruth"))
+
+
+def test_the_newest_call_counts_until_the_library_itself_records_a_later_one():
+    assert after((True, TODAY), (False, TODAY)) is None
+    confirmed = after((False, TODAY), (True, TODAY))
+    assert confirmed is not None
+    assert (confirmed.verified_on, confirmed.verified_by) == (TODAY, "Ruth")
+    later = replace(LINE, verified_on=TODAY + timedelta(days=1), verified_by="Omar, lead")
+    assert corrected(later, Check(False, TODAY, "Ruth")) == later
+    assert corrected(replace(later, verified_on=TODAY), Check(False, TODAY, "Ruth")) is None
+
+
+def test_a_call_speaks_only_of_its_own_country_and_number(catalogue):
+    checked = with_checks(catalogue, {("GB", "116 123"): Check(False, TODAY, "Ruth")})
+    gone = {
+        (country.code, line.number)
+        for country in catalogue.countries.values()
+        for line in country.lines
+        if line not in checked.countries[country.code].lines
+    }
+    assert gone == {("GB", "116 123")}
+
+
+def test_a_line_that_was_called_shows_for_180_days_however_poor_its_source():
+    poor = replace(LINE, grade="D", sources_agree=0)
+    called = corrected(poor, Check(True, TODAY, "Ruth"))
+    assert shown_until(poor) is None
+    assert called is not None
+    assert may_show(called, TODAY + timedelta(days=180))
+    assert not may_show(called, TODAY + timedelta(days=181))
+
+
+def test_a_country_worries_the_team_until_a_crisis_line_is_confirmed_and_again_before_it_ends():
+    assert [worry.line for worry in worries(BRITAIN, TODAY)] == [None]
+    called = replace(BRITAIN, lines=(replace(LINE, verified_on=TODAY, verified_by="Ruth"), *BRITAIN.lines[1:]))
+    assert worries(called, TODAY) == []
+    assert worries(called, TODAY + timedelta(days=165)) == []
+    [ending] = worries(called, TODAY + timedelta(days=166))
+    assert (ending.line, ending.until) == (called.lines[0], TODAY + timedelta(days=180))
+    assert [worry.line for worry in worries(called, TODAY + timedelta(days=181))] == [None]

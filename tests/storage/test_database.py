@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 
+import aiosqlite
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, text, update
@@ -32,6 +33,24 @@ def lease(name: str, fence: int = 0, expires_at: datetime = NOON) -> Lease:
 async def fence_of(database: Database, name: str) -> int | None:
     async with database.read() as session:
         return await session.scalar(select(Lease.fence).where(Lease.name == name))
+
+
+async def test_a_statement_goes_to_sqlites_thread_and_back_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+    database = Database(sqlite_url, KeyRing.parse(KEY))
+    trips: list[str] = []
+    real = aiosqlite.Connection._execute
+
+    async def execute(self: aiosqlite.Connection, does: object, *given: object, **named: object) -> object:
+        trips.append(getattr(does, "__name__", ""))
+        return await real(self, does, *given, **named)  # type: ignore[no-untyped-call]
+
+    async with database.read() as session:
+        await session.scalars(select(Lease.fence))
+        monkeypatch.setattr(aiosqlite.Connection, "_execute", execute)
+        found = (await session.scalars(select(Lease.fence))).all()
+        monkeypatch.undo()
+    await database.close()
+    assert (found, trips) == ([], ["_fetched"])
 
 
 async def test_leaving_a_write_commits_it(database: Database):

@@ -20,7 +20,7 @@ WANTED = ["message", "edited_message", "callback_query", "my_chat_member"]
 """Always said in full: an unset list means "whatever was asked for last time"."""
 
 
-def build(token: str, bot_api_url: str, connections: int = 64) -> PTBApplication:
+def build(token: str, bot_api_url: str, connections: int = 160) -> PTBApplication:
     """Without an updater: PTB confirms updates before they are handled, and one malformed update stops it (see intake)."""
     application = (
         ApplicationBuilder()

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from telegram import (
-    Bot,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    KeyboardButton,
-    LinkPreviewOptions,
-    Message,
-    MessageEntity,
-    ReplyKeyboardMarkup,
-)
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, RetryAfter, TelegramError
 
-from nudgebot.channels.base import Address, Halted, Refused, Rejected, Sent, Tapped, TryLater, Unknown, Unreachable
+from nudgebot.channels.base import (
+    Address,
+    Halted,
+    NoConnection,
+    Refused,
+    Rejected,
+    Sent,
+    Tapped,
+    TryLater,
+    Unknown,
+    Unreachable,
+)
 from nudgebot.channels.telegram.callback_data import encode
-from nudgebot.channels.telegram.http import NotSent, Throttled
-from nudgebot.programme.messages import Outgoing, Rows, Text
+from nudgebot.channels.telegram.http import AiohttpRequest, NotSent, PerhapsSent, Throttled
+from nudgebot.programme.messages import LINK, Choice, Outgoing, Rows, Text
 from nudgebot.telemetry import log
 
 CHOSEN = "✓ "
@@ -46,21 +48,20 @@ class TelegramChannel:
         self._bot = bot
 
     async def send(self, to: Address, message: Outgoing, *, patience: float) -> Sent:
-        text, entities = cut(message.text)
+        """The call that `Bot.send_message` would make, over the same transport and with the same errors.
+
+        Without PTB's objects for every button on the way out and for the whole message on the way back, of which only
+        the number is wanted: they cost more than all the rest of sending (tests/benchmarks/sending.py).
+        """
+        request = self._bot.request
+        assert isinstance(request, AiohttpRequest)
         try:
-            sent = await self._bot.send_message(
-                chat_id=int(to.identifier),
-                text=text,
-                entities=entities,
-                reply_markup=keyboard(message),
-                disable_notification=message.silent or None,
-                protect_content=message.protected or None,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-                read_timeout=patience,
-            )
+            sent = await request.call(f"{self._bot.base_url}/sendMessage", parameters_of(to, message), patience)
         except TelegramError as error:
             raise refusal(error) from None
-        return Sent(str(sent.message_id))
+        if not isinstance(sent, dict) or not isinstance(number := sent.get("message_id"), int):
+            raise refusal(PerhapsSent("The answer names no message"))
+        return Sent(str(number))
 
     async def answer(self, tap_id: str, toast: str) -> None:
         await _quietly(
@@ -96,6 +97,24 @@ class TelegramChannel:
         return gone
 
 
+def parameters_of(to: Address, message: Outgoing) -> dict[str, Any]:
+    """Of sendMessage, as JSON."""
+    text, bold = cut(message.text)
+    parameters: dict[str, Any] = {
+        "chat_id": int(to.identifier),
+        "text": text,
+        "entities": [{"type": "bold", "offset": span.offset, "length": span.length} for span in bold],
+        "link_preview_options": {"is_disabled": True},
+    }
+    if (markup := keyboard(message)) is not None:
+        parameters["reply_markup"] = markup
+    if message.silent:
+        parameters["disable_notification"] = True
+    if message.protected:
+        parameters["protect_content"] = True
+    return parameters
+
+
 async def _quietly(what: str, call: Awaitable[Any]) -> bool:
     """For calls that are a courtesy: their failure is logged, not raised."""
     try:
@@ -118,7 +137,7 @@ def refusal(error: TelegramError) -> Refused:
         case Throttled():
             return TryLater("too many requests", 5.0)
         case NotSent():
-            return TryLater("no connection", 2.0)
+            return NoConnection("no connection", 2.0)
         case Forbidden():
             return Unreachable("blocked" if "blocked" in error.message.lower() else "forbidden")
         case InvalidToken():
@@ -135,31 +154,54 @@ def refusal(error: TelegramError) -> Refused:
 
 def units(text: str) -> int:
     """Length as Telegram counts it: UTF-16 units."""
-    return len(text.encode("utf-16-le")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-def cut(text: Text, longest: int = LONGEST) -> tuple[str, list[MessageEntity]]:
+class Bold(NamedTuple):
+    """A span, in UTF-16 units."""
+
+    offset: int
+    length: int
+
+
+def cut(text: Text, longest: int = LONGEST) -> tuple[str, list[Bold]]:
     """The words and their bold spans, at most `longest` units, never through the middle of a character."""
-    words = ""
-    entities: list[MessageEntity] = []
+    words: list[str] = []
+    spans: list[Bold] = []
+    at = 0
     for piece in text:
-        room = longest - units(words)
-        part = piece.text.encode("utf-16-le")[: room * 2].decode("utf-16-le", errors="ignore")
+        part, length = piece.text, units(piece.text)
+        if at + length > longest:
+            part = part.encode("utf-16-le")[: (longest - at) * 2].decode("utf-16-le", errors="ignore")
+            length = units(part)
         if piece.bold and part.strip():
-            entities.append(MessageEntity(MessageEntity.BOLD, offset=units(words), length=units(part)))
-        words += part
-        if part != piece.text:
+            spans.append(Bold(at, length))
+        words.append(part)
+        at += length
+        if part is not piece.text:
             break  # a shorter piece that follows could still fit, and would leave a hole
-    return words, entities
+    return "".join(words), spans
 
 
-def keyboard(message: Outgoing) -> InlineKeyboardMarkup | ReplyKeyboardMarkup | None:
+def keyboard(message: Outgoing) -> dict[str, Any] | None:
+    """The choices under a message, or else the keys under the text field, as JSON."""
     if message.rows:
-        return InlineKeyboardMarkup(_inline(message.rows))
-    keys: list[list[KeyboardButton]] = [[KeyboardButton(words)] for words in message.keys]
+        return {
+            "inline_keyboard": [
+                [{"text": choice.label, **_leads_to(choice)} for choice in row] for row in message.rows
+            ]
+        }
+    keys: list[list[dict[str, Any]]] = [[{"text": words}] for words in message.keys]
     if message.ask_location:
-        keys.insert(0, [KeyboardButton(message.ask_location, request_location=True)])
-    return ReplyKeyboardMarkup(keys, resize_keyboard=True, is_persistent=True) if keys else None
+        keys.insert(0, [{"text": message.ask_location, "request_location": True}])
+    return {"keyboard": keys, "resize_keyboard": True, "is_persistent": True} if keys else None
+
+
+def _leads_to(choice: Choice) -> dict[str, str]:
+    """To us, or with a link out of Telegram."""
+    if choice.verb == LINK:
+        return {"url": choice.args[0]}
+    return {"callback_data": encode(choice.verb, choice.args)}
 
 
 def _inline(rows: Rows) -> list[list[InlineKeyboardButton]]:
@@ -197,5 +239,5 @@ def appended(original: Message, append: Text) -> tuple[str, list[MessageEntity]]
     added, spans = cut(append)
     start = units(kept) + units(BREAK)
     entities = [one for one in original.entities if one.offset + one.length <= units(kept)]
-    entities += [MessageEntity(one.type, offset=one.offset + start, length=one.length) for one in spans]
+    entities += [MessageEntity(MessageEntity.BOLD, offset=one.offset + start, length=one.length) for one in spans]
     return f"{kept}{BREAK}{added}", entities

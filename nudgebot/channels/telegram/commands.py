@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from nudgebot.channels.base import Address
 from nudgebot.runtime import Turn
-from nudgebot.services import coordinators, enrolments, help_desk, onboarding, settings_menu
+from nudgebot.services import (
+    conversations,
+    coordinators,
+    enrolments,
+    help_desk,
+    library,
+    on_call,
+    onboarding,
+    settings_menu,
+    support_lines,
+)
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import Parent
@@ -94,7 +104,20 @@ async def _cases(turn: Turn, coordinator: Coordinator, _: str) -> None:
 
 
 async def _duty(turn: Turn, coordinator: Coordinator, rest: str) -> None:
-    await coordinators.set_duty(turn, coordinator, rest.strip().casefold() not in ("off", "away", "no"))
+    await on_call.command(turn, coordinator, rest)
+
+
+async def _lines(turn: Turn, coordinator: Coordinator, rest: str) -> None:
+    await support_lines.show(turn, coordinator, rest)
+
+
+async def _done(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    if not await conversations.leave(turn, coordinator):
+        await reply(turn, Recipient.coordinator(coordinator), "letter.nothing_to_end")
+
+
+async def _reload(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await library.ask(turn, coordinator)
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -112,6 +135,9 @@ COMMANDS: tuple[Command, ...] = (
 STAFF_COMMANDS: tuple[Command, ...] = (
     Command("cases", _for_staff(_cases)),
     Command("duty", _for_staff(_duty)),
+    Command("lines", _for_staff(_lines)),
+    Command("done", _for_staff(_done)),
+    Command("reload", _for_staff(_reload)),
 )
 
 BY_NAME = {command.name: command for command in (*COMMANDS, *STAFF_COMMANDS)}

@@ -16,15 +16,21 @@ from nudgebot.programme import places
 from nudgebot.programme.messages import AfterTap, string_of
 from nudgebot.runtime import Turn
 from nudgebot.services import (
+    case_work,
     check_ins,
+    consents,
+    conversations,
+    digests,
     enrolments,
     escalations,
     help_desk,
     inbox,
     nudges,
+    on_call,
     onboarding,
     questions,
     settings_menu,
+    support_lines,
 )
 from nudgebot.services.inbox import Heard
 from nudgebot.services.promises import Recipient, reply
@@ -108,11 +114,11 @@ async def _person(work: Work, address: Address, user: User | None) -> Caller:
 async def on_command(update: Update, work: Work) -> None:
     message = update.message
     assert message is not None
-    if work.distress:
-        return  # "/help I want to die" has had its answer; a menu below it would be noise
-    caller = await _caller(work, update)
     word, _, rest = (message.text or message.caption or "").strip().partition(" ")
     name = word[1:].partition("@")[0].casefold()
+    if work.distress and name != "stop":
+        return  # "/help I want to die" has had its answer; a menu below it would be noise
+    caller = await _caller(work, update)
     if caller.parent is not None:
         _close_side_question(caller.parent)
     command = BY_NAME.get(name)
@@ -303,7 +309,35 @@ async def _forget(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap
 
 async def _later(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
     """A friendly question was declined: nothing more is said about it."""
-    return DONE if caller.parent is not None else None
+    if caller.parent is None:
+        return None
+    if args == ("ask",):
+        caller.parent.enrolment.awaiting = None
+    return DONE
+
+
+async def _consent(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    """The text has changed: only the newest one can be agreed to."""
+    parent = caller.parent
+    if parent is None or len(args) != 2 or args[0] != work.turn.catalogue.settings.consent_version:
+        return None
+    if not await people.consent_given(work.turn.session, parent.enrolment.id):
+        return None
+    if args[1] == "yes":
+        await consents.agree(work.turn, parent, args[0])
+    else:
+        await enrolments.leave(work.turn, parent)
+    return DONE
+
+
+async def _ask_team(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    parent = caller.parent
+    if parent is None or parent.enrolment.state == "joining":
+        return None
+    if not await people.consent_given(work.turn.session, parent.enrolment.id):
+        return None
+    await conversations.ask(work.turn, parent)
+    return AfterTap()
 
 
 async def _contact(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
@@ -346,11 +380,29 @@ async def _case(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap |
     coordinator = caller.takes_cases
     if coordinator is None or len(args) not in (2, 3):
         return None
-    key = await escalations.coordinator_taps(work.turn, coordinator, *args)
+    key = await case_work.taps(work.turn, coordinator, *args)
     if key is None:
         return None
     toast = work.turn.catalogue.phrase(key, coordinator.language) if key else ""
     return AfterTap(toast=toast)
+
+
+async def _duty(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    coordinator = caller.takes_cases
+    words = await on_call.tapped(work.turn, coordinator, *args) if coordinator else None
+    return None if words is None else AfterTap(toast=words)
+
+
+async def _digest(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    coordinator = caller.takes_cases
+    words = await digests.open_case(work.turn, coordinator, args[0]) if coordinator and len(args) == 1 else None
+    return None if words is None else AfterTap(toast=words)
+
+
+async def _line(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    coordinator = caller.takes_cases
+    words = await support_lines.tapped(work.turn, coordinator, *args) if coordinator and len(args) == 3 else None
+    return None if words is None else AfterTap(toast=words, mark=True)
 
 
 TAPS: dict[str, Handler] = {
@@ -367,8 +419,13 @@ TAPS: dict[str, Handler] = {
     "card": _card,
     "forget": _forget,
     "later": _later,
+    "ask_team": _ask_team,
+    "consent": _consent,
     "contact": _contact,
     "loss": _loss,
     "safe": _safe,
     "case": _case,
+    "duty": _duty,
+    "digest": _digest,
+    "line": _line,
 }

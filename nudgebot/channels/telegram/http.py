@@ -6,14 +6,21 @@ this one carried many times its rate.  It also says what PTB's errors hide: whet
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from dataclasses import dataclass
+from typing import Any, cast
 
 import aiohttp
 import orjson
-from telegram.error import NetworkError
+from telegram.error import BadRequest, NetworkError
 from telegram.request import BaseRequest, RequestData
 
+from nudgebot.channels.base import still_wanted
+
 CONNECT_SECONDS = 10.0
+
+REFUSALS = frozenset(range(400, 500)) - {400, 401, 403, 404, 409, 429}
+"""Refused for good, though python-telegram-bot, which knows only the others, would call it a trouble of the network."""
 
 
 class NotSent(NetworkError):
@@ -28,11 +35,26 @@ class PerhapsSent(NetworkError):
     """The call left and no answer came: it may have been carried out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Parameters that are JSON already: as much of PTB's RequestData, which may not be subclassed, as a transport reads."""
+
+    json_payload: bytes
+    contains_files: bool = False
+
+
+async def _connected(*_: object) -> None:
+    """A new connection took its time, and a process that was stopped meanwhile may be no longer the one that sends."""
+    if not still_wanted.get()():
+        raise NotSent("Not wanted any more")
+
+
 class AiohttpRequest(BaseRequest):
     """One session with `connections` kept open; timeouts are seconds."""
 
     def __init__(self, connections: int = 64, read_timeout: float = 20.0) -> None:
         self._connections = connections
+        self._places = asyncio.Semaphore(connections)  # aiohttp does not say whether a call still waited for one
         self._read_timeout = read_timeout
         self._session: aiohttp.ClientSession | None = None
 
@@ -43,7 +65,14 @@ class AiohttpRequest(BaseRequest):
     async def initialize(self) -> None:
         if self._session is None or self._session.closed:
             connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=60)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+            connecting = aiohttp.TraceConfig()
+            connecting.on_connection_create_end.append(_connected)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[connecting],
+            )
 
     async def shutdown(self) -> None:
         if self._session is not None:
@@ -72,38 +101,55 @@ class AiohttpRequest(BaseRequest):
         assert self._session is not None, "initialize() first"
         patience = self._read_timeout if read_timeout is BaseRequest.DEFAULT_NONE else read_timeout
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, total=patience)
+        carried, headers = _carried(request_data)
         try:
-            async with self._session.request(method, url, data=_body(request_data), timeout=timeout) as response:
+            async with asyncio.timeout(patience if self._places.locked() else None):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NotSent("No free connection") from None
+        try:
+            async with self._session.request(method, url, data=carried, headers=headers, timeout=timeout) as response:
                 body = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"No connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
+        finally:
+            self._places.release()
         if response.status == 429 and b"retry_after" not in body:
             raise Throttled("Too many requests")
+        if response.status in REFUSALS:
+            raise BadRequest(f"Status {response.status}")
         return response.status, body
+
+    async def call(self, url: str, parameters: dict[str, Any], read_timeout: float) -> Any:
+        """The result of a Bot API call, as JSON; raises what PTB's own methods raise."""
+        carried = cast(RequestData, Plain(orjson.dumps(parameters)))
+        return await self.post(url, carried, read_timeout=read_timeout)
 
     async def post_json(self, url: str, payload: dict[str, object], read_timeout: float) -> tuple[int, bytes]:
         """(status, body) of a JSON call; for getUpdates, which must be read update by update."""
         assert self._session is not None, "initialize() first"
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, total=read_timeout)
         try:
-            async with self._session.post(
-                url, data=orjson.dumps(payload), headers={"Content-Type": "application/json"}, timeout=timeout
-            ) as response:
+            async with self._session.post(url, data=orjson.dumps(payload), headers=_JSON, timeout=timeout) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
 
 
-def _body(data: RequestData | None) -> Any:
+_JSON = {"Content-Type": "application/json"}
+
+
+def _carried(data: RequestData | None) -> tuple[Any, dict[str, str] | None]:
+    """(body, headers): JSON as PTB writes it, a form only where a file goes along.  Telegram takes both."""
     if data is None:
-        return None
+        return None, None
     if not data.contains_files:
-        return data.json_parameters
+        return data.json_payload, _JSON
     form = aiohttp.FormData()
     for name, value in data.json_parameters.items():
         form.add_field(name, value)
     for name, (filename, content, kind) in (data.multipart_data or {}).items():
         form.add_field(name, content, filename=filename, content_type=kind)
-    return form
+    return form, None

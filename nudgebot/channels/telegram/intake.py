@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -25,19 +27,29 @@ from nudgebot.channels.base import Address, Channel, Refused
 from nudgebot.channels.telegram.application import WANTED, set_staff_menu
 from nudgebot.channels.telegram.handlers import TELEGRAM, Answering, PTBApplication, Work, address_of, route
 from nudgebot.channels.telegram.http import AiohttpRequest
-from nudgebot.runtime import Runtime
+from nudgebot.channels.telegram.spool import Spool, spool_file
+from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import inbox
 from nudgebot.services.inbox import Heard
 from nudgebot.storage import inbound, people
 from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
-from nudgebot.storage.inbound import NewInbound
+from nudgebot.storage.inbound import NewInbound, Open
 from nudgebot.telemetry import INBOUND, LAST_POLL, QUARANTINED, log
 
-LONG_POLL = 25  # seconds Telegram may hold a call open
+LONG_POLL = 20  # seconds Telegram may hold a call open
+OVERDUE = 4  # seconds after which a poll that should have ended is given up
 MOST_ATTEMPTS = 3
-TAKEN_AT_ONCE = 10  # updates kept in one commit
-AT_ONCE = 10  # updates handled in one commit
-BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+TAKEN_AT_ONCE = 50  # updates kept in one commit
+AT_ONCE = 20  # updates handled in one commit
+WITHIN = 0.025  # seconds after which a commit takes no further update: whoever is in distress waits for its end
+COURTESY_PATIENCE = 2.0  # seconds a stop waits for taps to be answered
+FOLLOWED_AT_ONCE = 50  # chats in which taps are being answered and marked while the next updates are handled
+BACKOFF = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between polls that fail.  Together with the two above: people are heard again within 30 s, whatever it was."""
+
+LONGEST_PAUSE = 25.0
+"""Telegram may ask for hours; a poll now and then costs it nothing, and somebody in distress cannot wait for hours."""
+LOOK_EVERY = 1.0  # seconds between two looks at what other processes stored
 SLOW = 3.0  # seconds the database may take to keep a batch before distress is answered from memory
 
 
@@ -57,8 +69,8 @@ def take_in(raw: object) -> Taken | None:
         text = orjson.dumps(raw).decode()
     except orjson.JSONEncodeError:  # it reads deeper nesting than it writes
         return None
-    for field, kind in (("message", "message"), ("edited_message", "edit")):
-        if isinstance(message := raw.get(field), dict):
+    for name, kind in (("message", "message"), ("edited_message", "edit")):
+        if isinstance(message := raw.get(name), dict):
             return _message(message, kind, text)
     if isinstance(tap := raw.get("callback_query"), dict) and isinstance(tap.get("id"), str) and tap["id"].isalnum():
         sender = _number(tap.get("from"))
@@ -102,6 +114,15 @@ def _unreadable(raw: object, kind: str) -> NewInbound:
     return NewInbound(f"odd:{hashlib.sha256(text.encode()).hexdigest()[:40]}", kind, "0", text)
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Updates that share one commit, and how it ended."""
+
+    updates: list[object] = field(default_factory=list)
+    done: bool = False
+    error: BaseException | None = None
+
+
 class Intake:
     """Takes updates in, by polling or from the webhook, and handles them."""
 
@@ -110,28 +131,52 @@ class Intake:
         self.application = application
         self.channel = channel
         self.last_good_poll: float | None = None  # the clock's monotonic seconds
+        self.keeping = True  # could the last updates be kept?
         self._offset = 0
         self._stopping = False
+        self._leads: Callable[[], Awaitable[bool]] | None = None
         self._work = asyncio.Event()
+        self._next = _Batch()
+        self._taking = asyncio.Lock()
+        self._afters: dict[str, asyncio.Task[None]] = {}  # chat -> what is being done at Telegram after a commit
         self._answered_from_memory: set[str] = set()
+        self._spooling = asyncio.Lock()  # what is being taken in must not be cleared away under what is being added
+        self.spool = Spool(spool_file(runtime.settings), runtime.database.ring)
 
     # --- the first transaction ----------------------------------------------------------------------------------
 
     async def take(self, updates: Sequence[object]) -> None:
-        """Stores, screens and answers distress for a batch.
+        """Stores, screens and answers distress, together with what others bring meanwhile: one commit for many.
 
         Raises a database error if it could not be kept; distress in it was answered from memory then, and also when
         the database has let it wait for long.
         """
+        batch = self._next
+        batch.updates.extend(updates)
+        async with self._taking:
+            if not batch.done:
+                if self._next is batch:
+                    self._next = _Batch()
+                try:
+                    await self._take_together(batch.updates)
+                except DATABASE_ERRORS as error:
+                    batch.error = error
+                batch.done = True
+        if batch.error is not None:
+            raise batch.error
+
+    async def _take_together(self, updates: Sequence[object]) -> None:
         waiting = asyncio.create_task(self._answer_if_slow(updates))
         try:
             unscreened = await self._keep(updates)
         except DATABASE_ERRORS:
             waiting.cancel()
+            self.keeping = False
             await self._answer_from_memory(updates)
             raise
         finally:
             waiting.cancel()
+        self.keeping = True
         self._work.set()
         await self._answer_from_memory(unscreened)
         self._answered_from_memory.difference_update(one.new.key for raw in updates if (one := take_in(raw)))
@@ -145,14 +190,20 @@ class Intake:
                 if one is None:
                     await inbound.set_aside(turn.session, _unreadable(raw, "other"), turn.now)
                     QUARANTINED.inc()
-                    continue
-                number = await inbound.remember(turn.session, one.new, turn.now)
-                INBOUND.labels(one.new.kind).inc()
-                if number is None or one.heard is None:
+                else:
+                    INBOUND.labels(one.new.kind).inc()
+            numbers = await inbound.remember_all(turn.session, [one.new for _, one in taken if one], turn.now)
+            fresh = {
+                one.new.key: (raw, one.heard) for raw, one in taken if one and one.new.key in numbers and one.heard
+            }
+            ordinary = await self._ordinary(turn, [heard for _, heard in fresh.values()])
+            for key, (raw, heard) in fresh.items():
+                number = numbers[key]
+                if heard.key in ordinary:
                     continue
                 try:
                     async with turn.session.begin_nested():
-                        finding = await inbox.hear(turn, one.heard)
+                        finding = await inbox.hear(turn, heard)
                         if finding.severity is not None:
                             await inbound.note_finding(turn.session, number, finding.category or "soft_check")
                         await turn.session.flush()
@@ -164,6 +215,19 @@ class Intake:
                     unscreened.append(raw)
         return unscreened
 
+    async def _ordinary(self, turn: Turn, heard: Sequence[Heard]) -> set[str]:
+        """Keys of what needs no second thought; none, if one person's row spoils the look at all of them."""
+        if not heard:
+            return set()
+        try:
+            async with turn.session.begin_nested():
+                return await inbox.ordinary(turn, heard)
+        except Exception as error:
+            if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+                raise
+            turn.session.expunge_all()
+            return set()
+
     async def _answer_if_slow(self, updates: Sequence[object]) -> None:
         await asyncio.sleep(SLOW)
         log().error("intake.database_slow")
@@ -172,8 +236,11 @@ class Intake:
     async def _answer_from_memory(self, updates: Sequence[object]) -> None:
         """The database is down: distress is still answered, once, without the queue.
 
-        The single exception to "everything goes through the outbox", and nothing is confirmed to Telegram.
+        The single exception to "everything goes through the outbox", and nothing is confirmed to Telegram.  Not by a
+        leader that slept and was replaced: what it has in hand, the next one was given again.
         """
+        if self._leads is not None and not await self._leads():
+            return
         for raw in updates:
             one = take_in(raw)
             if one is None or one.heard is None or one.new.key in self._answered_from_memory:
@@ -192,10 +259,15 @@ class Intake:
 
     # --- polling ------------------------------------------------------------------------------------------------
 
-    async def poll(self) -> None:
-        """Until `stop()`."""
+    async def poll(self, leads: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Until `stop()`.  `leads` is asked before each poll: two who poll take it from each other by turns."""
         failures = 0
+        self._leads = leads
+        self._offset = 0  # all that waits comes first, also what an earlier turn of ours did not see confirmed
         while not self._stopping:
+            if self._leads is not None and not await self._leads():
+                await self._pause(1.0)
+                continue
             try:
                 updates = await self._get_updates()
             except (TelegramError, PollRefused) as error:
@@ -214,16 +286,23 @@ class Intake:
                 self._offset = 0
 
     async def _take_polled(self, updates: list[object]) -> None:
-        """Commits, then moves the offset.  While the database is down the offset stays: Telegram keeps them a day.
+        """Commits, then moves the offset.  While the database is down they are kept on disk; if the disk refuses, too, the
+        offset stays: Telegram keeps them a day.
 
         Some at a time: the answer to the first must not wait for the screening of the hundredth.
         """
-        for start in range(0, len(updates), TAKEN_AT_ONCE):
-            try:
+        start = 0
+        try:
+            await self.take_spooled()
+            for start in range(0, len(updates), TAKEN_AT_ONCE):
                 await self.take(updates[start : start + TAKEN_AT_ONCE])
-            except DATABASE_ERRORS as error:
-                log().error("intake.database_trouble", error=type(error).__name__)
-                await self._answer_from_memory(updates[start:])
+        except DATABASE_ERRORS as error:
+            log().error("intake.database_trouble", error=type(error).__name__)
+            self.keeping = False
+            await self._answer_from_memory(updates[start:])
+            async with self._spooling:
+                kept = await self.spool.put(updates[start:])
+            if not kept:
                 await self._pause(1.0)
                 return
         numbers = [number for raw in updates if isinstance(raw, dict) and (number := _whole(raw.get("update_id")))]
@@ -232,13 +311,24 @@ class Intake:
         else:
             await self._pause(1.0)  # nothing here can be confirmed: the same would come again at once
 
+    async def take_spooled(self) -> None:
+        """What waited on disk came first and is taken in first.  Raises a database error while that cannot be."""
+        if not self.spool.waiting:
+            return
+        async with self._spooling:
+            waited = await self.spool.read() if self.spool.waiting else []
+            for start in range(0, len(waited), TAKEN_AT_ONCE):
+                await self.take(waited[start : start + TAKEN_AT_ONCE])
+            self.spool.clear()
+        log().warning("intake.spool_taken_in", updates=len(waited))
+
     async def _get_updates(self) -> list[object]:
         request = self.application.bot._request[0]  # PTB's own slot for getUpdates: a pool of its own
         assert isinstance(request, AiohttpRequest)
         status, body = await request.post_json(
             f"{self.application.bot.base_url}/getUpdates",
             {"offset": self._offset, "timeout": LONG_POLL, "limit": 100, "allowed_updates": WANTED},
-            read_timeout=LONG_POLL + 10,
+            read_timeout=LONG_POLL + OVERDUE,
         )
         try:
             answer = json.loads(body)  # not orjson: it refuses the whole batch for one odd character in one update
@@ -247,7 +337,9 @@ class Intake:
         if not isinstance(answer, dict) or answer.get("ok") is not True or not isinstance(answer.get("result"), list):
             told = answer.get("parameters") if isinstance(answer, dict) else None
             after = told.get("retry_after", 0) if isinstance(told, dict) else 0
-            raise PollRefused(f"status {status}", min(float(after), 3600.0) if isinstance(after, int | float) else 0.0)
+            raise PollRefused(
+                f"status {status}", min(float(after), LONGEST_PAUSE) if isinstance(after, int | float) else 0.0
+            )
         return list(answer["result"])
 
     async def _pause(self, seconds: float) -> None:
@@ -262,49 +354,86 @@ class Intake:
         """Handles what is stored, until `stop()`; begins with what an earlier process left."""
         self._work.set()
         while not self._stopping:
-            await self._work.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._work.wait()
             self._work.clear()
             try:
-                while await self.handle_stored():
+                while await self.handle_stored(follow=len(self._afters) >= FOLLOWED_AT_ONCE):
                     pass
             except DATABASE_ERRORS as error:
                 log().error("intake.database_trouble", error=type(error).__name__)
                 await self._pause(1.0)
                 self._work.set()
+        if self._afters:
+            await asyncio.wait(self._afters.values(), timeout=COURTESY_PATIENCE)
 
-    async def handle_stored(self) -> int:
-        """Handles one batch of stored updates in the order they came; how many were done."""
-        work: dict[str, list[Work]] = {}
-        done = 0
-        again = False
+    async def handle_stored(self, *, follow: bool = True) -> int:
+        """Handles one batch of stored updates in the order they came; how many were done.
+
+        `follow` waits until taps are answered and marked, too; an update of the same chat waits for that anyway.
+        """
+        await self.take_spooled()
         async with self.runtime.turn() as turn:
-            for row in await inbound.open_ones(turn.session, AT_ONCE):
-                one = Work(turn, row.key, distress=row.finding is not None)
-                try:
-                    async with turn.session.begin_nested():
-                        await self._handle(row.raw or "", one)
-                        await turn.session.flush()
-                except Exception as error:
-                    if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
-                        raise
-                    set_aside = await inbound.failed(turn.session, row.id, turn.now, MOST_ATTEMPTS)
-                    log().error("intake.not_handled", inbound=row.id, error=type(error).__name__, set_aside=set_aside)
-                    QUARANTINED.inc(set_aside)
-                    again = again or not set_aside
-                    continue
-                await inbound.handled(turn.session, row.id, turn.now)
-                work.setdefault(row.identifier, []).append(one)
-                done += 1
-        await asyncio.gather(*(self._after_commits(of_one) for of_one in work.values()))
-        if again and not done:
+            rows = await inbound.open_ones(turn.session, AT_ONCE)
+            done = await self._handle_together(turn, rows) if rows else []
+            if done:
+                await inbound.handled(turn.session, [row.number for row, _ in done], turn.now)
+        following: dict[str, list[Work]] = {}
+        for row, work in done:
+            following.setdefault(row.identifier, []).append(work)
+        tasks = [self._follow(identifier, works) for identifier, works in following.items()]
+        if follow and tasks:
+            await asyncio.wait(tasks)
+        if rows and not done:
             await self._pause(0.2)  # a failing update must not spin
             return 1
-        return done
+        return len(done)
 
-    async def _handle(self, raw: str, work: Work) -> None:
-        update = Update.de_json(orjson.loads(raw), self.application.bot)
+    async def _handle_together(self, turn: Turn, rows: Sequence[Open]) -> list[tuple[Open, Work]]:
+        """Those that could be handled.  In one savepoint, or one by one if that fails: one's trouble is not another's."""
+        try:
+            async with turn.session.begin_nested():
+                done = []
+                until = monotonic() + WITHIN
+                for row in rows:
+                    done.append((row, await self._handle(turn, row)))
+                    await turn.session.flush()
+                    if monotonic() > until:
+                        break  # the others come with the next commit
+                return done
+        except Exception as error:
+            if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+                raise
+            turn.session.expunge_all()  # what the rollback emptied
+            if len(rows) == 1:
+                number = rows[0].number
+                set_aside = await inbound.failed(turn.session, number, turn.now, MOST_ATTEMPTS)
+                log().error("intake.not_handled", inbound=number, error=type(error).__name__, set_aside=set_aside)
+                QUARANTINED.inc(set_aside)
+                return []
+        return [one for row in rows for one in await self._handle_together(turn, [row])]
+
+    async def _handle(self, turn: Turn, row: Open) -> Work:
+        work = Work(turn, row.key, distress=row.finding is not None)
+        update = Update.de_json(orjson.loads(inbound.raw_of(self.runtime.database, row)), self.application.bot)
         if update is not None:
             await route(self.application, update, work)
+        return work
+
+    def _follow(self, identifier: str, works: Sequence[Work]) -> asyncio.Task[None]:
+        """Begins what follows the commit at Telegram, after what still follows an earlier one in this chat."""
+        before = self._afters.get(identifier)
+
+        async def follow() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await self._after_commits(works)
+            if self._afters.get(identifier) is task:
+                del self._afters[identifier]
+
+        task = self._afters[identifier] = asyncio.create_task(follow())
+        return task
 
     async def _after_commits(self, works: Sequence[Work]) -> None:
         """One chat's, in order; a slow call of one person does not make the others wait for theirs."""
@@ -353,6 +482,10 @@ class Intake:
             await set_staff_menu(self.application, self.runtime.catalogue, address.identifier, coordinator.language)
         except TelegramError as error:
             log().info("telegram.courtesy_failed", call="staff_menu", error=type(error).__name__)
+
+    def wake(self) -> None:
+        """Something may have been stored."""
+        self._work.set()
 
     def stop(self) -> None:
         self._stopping = True

@@ -1,0 +1,136 @@
+"""Who belongs to a broadcast's audience, and who of them is left out, under which name?
+
+Belonging is what the sender asked for: a child's age, a language, a country, a cohort.  Being left out is what the
+programme owes a family, whatever was asked for.  What a parent answered to a check-in is never asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from nudgebot.programme.age import age_days
+from nudgebot.programme.enrolment import State
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Nothing named means everybody.  Ages in days since birth, both ends included, negative before it.
+
+    `without` are broadcasts by number: who got one of them is left out.
+    """
+
+    youngest: int | None = None
+    oldest: int | None = None
+    languages: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    cohorts: tuple[str, ...] = ()
+    without: tuple[int, ...] = ()
+
+    @property
+    def by_age(self) -> bool:
+        return self.youngest is not None or self.oldest is not None
+
+    def as_json(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in named.items()
+            if value not in (None, ())
+        }
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> Audience:
+        found: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in stored.items()}
+        return cls(**found)
+
+
+@dataclass(frozen=True, slots=True)
+class Kid:
+    """A child as far as audiences need it.  `day` is when it was born or, before birth, is due."""
+
+    day: date | None
+    lost: bool = False  # messages about it ended with a loss
+    gone: bool = False  # messages about it ended, for whatever reason
+    held: bool = False  # messages about it rest by the safety table
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One enrolment as far as audiences need it."""
+
+    state: str  # programme/enrolment.py State
+    language: str
+    country: str | None = None
+    cohort: str | None = None
+    kids: Sequence[Kid] = ()
+    readable: bool = True  # False: a birth date does not open
+    unreachable: bool = False
+    open_case: bool = False  # somebody of the team has to look after them, or does
+    unsafe: bool = False  # they have told that writing to them first is not safe
+    got: bool = False  # one of the broadcasts whose readers are left out
+
+
+class Exclusion(StrEnum):
+    """Why a member of the audience gets nothing; the first that is true is the one that counts."""
+
+    GRIEF = "grief"
+    CRISIS = "crisis"
+    LEFT = "left"
+    COMPLETED = "completed"
+    PAUSED = "paused"
+    UNREACHABLE = "unreachable"
+    GOT_IT = "got_it"
+    UNREADABLE = "unreadable"
+
+
+def belongs(audience: Audience, member: Member, on: date) -> bool:
+    """Did the sender ask for this member on this date?  Who has not finished joining has agreed to nothing yet.
+
+    A child that was lost still makes its family one of the audience: it is then left out by name, where people see it.
+    """
+    if member.state == State.JOINING:
+        return False
+    for wanted, has in (
+        (audience.languages, member.language),
+        (audience.countries, member.country),
+        (audience.cohorts, member.cohort),
+    ):
+        if wanted and has not in wanted:
+            return False
+    return not audience.by_age or not member.readable or any(_of_age(audience, kid, on) for kid in member.kids)
+
+
+def _of_age(audience: Audience, kid: Kid, on: date) -> bool:
+    if kid.day is None or (kid.gone and not kid.lost):
+        return False
+    age = age_days(kid.day, on)
+    return (audience.youngest is None or age >= audience.youngest) and (
+        audience.oldest is None or age <= audience.oldest
+    )
+
+
+def exclusion(member: Member) -> Exclusion | None:
+    """Why this member must not be written to now; None if they may.
+
+    One loss in the family is enough, also while messages about another child go on: no news is worth the wrong word.
+    """
+    reasons = (
+        (Exclusion.GRIEF, any(kid.lost for kid in member.kids)),
+        (Exclusion.CRISIS, member.open_case or member.unsafe or any(kid.held and not kid.gone for kid in member.kids)),
+        (Exclusion.LEFT, member.state == State.LEFT),
+        (Exclusion.COMPLETED, member.state == State.COMPLETED),
+        (Exclusion.PAUSED, member.state == State.PAUSED),
+        (Exclusion.UNREACHABLE, member.unreachable),
+        (Exclusion.GOT_IT, member.got),
+        (Exclusion.UNREADABLE, not member.readable),
+    )
+    return next((name for name, true in reasons if true), None)
+
+
+def held(held_until: datetime | None, until_resumed: bool, now: datetime) -> bool:
+    """Do messages about a child rest by the safety table?"""
+    return until_resumed or (held_until is not None and held_until > now)

@@ -1,0 +1,352 @@
+"""Which broadcasts are under way, whom does each still have to reach, and what became of everybody?
+
+A recipient's row is a delivery of lane 4.  It waits outside the queue (state `waiting`) until its broadcast lets it in, a
+few seconds' worth at a time: so a pause has only those few to take out again, and the queue stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, cast
+
+from sqlalchemy import Integer, LargeBinary, Select, Table, func, literal_column, select, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from nudgebot.programme.audience import Audience, Kid, Member, held
+from nudgebot.programme.broadcast import MOVES, State
+from nudgebot.storage.database import one_of
+from nudgebot.storage.deliveries import NewDelivery, insert_rows
+from nudgebot.storage.encryption import WrongKey
+from nudgebot.storage.models import Broadcast, Carer, Child, Delivery, Enrolment, Escalation, Family
+
+_TABLE = cast(Table, Delivery.__table__)
+
+# Written into the statement and not bound to it: a partial index serves only a condition known when it is planned.
+_OURS = _TABLE.c.lane == literal_column("4")
+
+_UNDER_WAY = ("planned", "sending")
+_GOT = ("sent", "assumed_sent", "waiting", *_UNDER_WAY)
+
+
+async def draft(
+    session: AsyncSession,
+    *,
+    words: Mapping[str, Any],
+    audience: Audience,
+    hour: str | None,
+    starts_at: datetime,
+    expires_at: datetime,
+    author: int | None,
+    now: datetime,
+) -> Broadcast:
+    newest = await session.scalar(select(func.max(Broadcast.id))) or 0
+    broadcast = Broadcast(
+        id=newest + 1,
+        state=State.DRAFT,
+        words=dict(words),
+        audience=audience.as_json(),
+        hour=hour,
+        starts_at=starts_at,
+        expires_at=expires_at,
+        gathered_to=0,
+        size=0,
+        excluded={},
+        author=author,
+        created_at=now,
+    )
+    session.add(broadcast)
+    await session.flush()
+    return broadcast
+
+
+async def by_number(session: AsyncSession, number: int) -> Broadcast | None:
+    return await session.get(Broadcast, number)
+
+
+async def listed(session: AsyncSession, limit: int = 20) -> list[Broadcast]:
+    """The newest first."""
+    return list(await session.scalars(select(Broadcast).order_by(Broadcast.id.desc()).limit(limit)))
+
+
+async def alive(session: AsyncSession) -> list[Broadcast]:
+    """Those that may still have something to do, oldest first."""
+    standing = Broadcast.state.not_in((State.DRAFT, State.FINISHED)) & Broadcast.ended_at.is_(None)
+    return list(await session.scalars(select(Broadcast).where(standing).order_by(Broadcast.id)))
+
+
+async def begun_since(session: AsyncSession, since: datetime) -> int:
+    """How many that began, or are to begin, after this moment."""
+    states = (State.SCHEDULED, State.RUNNING, State.PAUSED, State.FINISHED)
+    return (
+        await session.scalar(select(func.count()).where(Broadcast.state.in_(states), Broadcast.starts_at > since)) or 0
+    )
+
+
+async def move(session: AsyncSession, number: int, origins: Collection[State], to: State, **values: Any) -> bool:
+    """Compare-and-set: of two who decide at once, one wins.  False when it is nowhere it can go there from."""
+    done = await session.execute(
+        update(Broadcast)
+        .where(Broadcast.id == number, Broadcast.state.in_([one for one in origins if to in MOVES[one]]))
+        .values(state=to, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def newest_enrolment(session: AsyncSession) -> int:
+    return await session.scalar(select(func.max(Enrolment.id))) or 0
+
+
+async def words(session: AsyncSession, content_id: str) -> dict[str, Any] | None:
+    """Language -> what a delivery of this broadcast says."""
+    return await session.scalar(select(Broadcast.words).where(Broadcast.id == int(content_id)))
+
+
+async def next_moment(session: AsyncSession) -> datetime | None:
+    """When the next one begins, or the next row of one that runs may go."""
+    begins = select(func.min(Broadcast.starts_at)).where(Broadcast.state == State.SCHEDULED)
+    moments = [await session.scalar(begins)]
+    for number in await session.scalars(select(Broadcast.id).where(Broadcast.state == State.RUNNING)):
+        moments.append(await session.scalar(select(func.min(_TABLE.c.next_at)).where(*_rows(number, "waiting"))))
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+# --- who ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An enrolment that may get a broadcast."""
+
+    enrolment_id: int
+    channel: str
+    identifier: str
+    tz: str | None
+    member: Member
+
+
+_PEOPLE = (
+    select(
+        Enrolment.id,
+        Enrolment.state,
+        Enrolment.tz,
+        Enrolment.safe_to_contact,
+        Enrolment.family_id,
+        Carer.channel,
+        Carer.identifier,
+        Carer.language,
+        Carer.unreachable_at,
+        Family.country,
+        Family.cohort,
+    )
+    .join(Carer, Carer.id == Enrolment.carer_id)
+    .join(Family, Family.id == Enrolment.family_id)
+)
+
+
+async def some_after(
+    session: AsyncSession, audience: Audience, now: datetime, after: int, up_to: int, limit: int
+) -> list[Candidate]:
+    """The next enrolments by number.  What SQL knows of the audience narrows them; the rule decides (`audience.belongs`)."""
+    statement = _PEOPLE.where(Enrolment.id > after, Enrolment.id <= up_to)
+    for wanted, column in (
+        (audience.languages, Carer.language),
+        (audience.countries, Family.country),
+        (audience.cohorts, Family.cohort),
+    ):
+        if wanted:
+            statement = statement.where(column.in_(wanted))
+    return await _candidates(session, audience, now, statement.order_by(Enrolment.id).limit(limit))
+
+
+async def these(
+    session: AsyncSession, audience: Audience, now: datetime, enrolment_ids: Sequence[int]
+) -> dict[int, Candidate]:
+    """The same of people known by number."""
+    found = await _candidates(session, audience, now, _PEOPLE.where(one_of(session, Enrolment.id, enrolment_ids)))
+    return {one.enrolment_id: one for one in found}
+
+
+async def _candidates(
+    session: AsyncSession, audience: Audience, now: datetime, statement: Select[*tuple[Any, ...]]
+) -> list[Candidate]:
+    people = (await session.execute(statement)).all()
+    kids, damaged = await _kids(session, [one.family_id for one in people], now, dates=audience.by_age)
+    cases = await _in_open_cases(session, [one.identifier for one in people])
+    got = await _got_one_of(session, audience.without, [one.id for one in people])
+    return [
+        Candidate(
+            one.id,
+            one.channel,
+            one.identifier,
+            one.tz,
+            Member(
+                state=one.state,
+                language=one.language,
+                country=one.country,
+                cohort=one.cohort,
+                kids=kids.get(one.family_id, ()),
+                readable=one.family_id not in damaged,
+                unreachable=one.unreachable_at is not None,
+                open_case=(one.channel, one.identifier) in cases,
+                unsafe=one.safe_to_contact is False,
+                got=one.id in got,
+            ),
+        )
+        for one in people
+    ]
+
+
+async def _kids(
+    session: AsyncSession, families: Sequence[int], now: datetime, *, dates: bool
+) -> tuple[dict[int, list[Kid]], set[int]]:
+    """Family -> its children; and the families of whom a date does not open, which must not keep all others waiting."""
+    rows = await session.execute(
+        select(
+            Child.family_id,
+            type_coerce(Child.born_on, LargeBinary),
+            type_coerce(Child.due_on, LargeBinary),
+            Child.stopped_at,
+            Child.stop_reason,
+            Child.held_until,
+            Child.held_until_resumed,
+        ).where(one_of(session, Child.family_id, families))
+    )
+    found: dict[int, list[Kid]] = {}
+    damaged: set[int] = set()
+    for family, born_on, due_on, stopped_at, reason, held_until, until_resumed in rows:
+        day = None
+        if dates:
+            try:
+                day = _opened(session, "born_on", born_on) or _opened(session, "due_on", due_on)
+            except (WrongKey, ValueError):
+                damaged.add(family)
+        kid = Kid(day, reason == "loss", stopped_at is not None, held(held_until, until_resumed, now))
+        found.setdefault(family, []).append(kid)
+    return found, damaged
+
+
+def _opened(session: AsyncSession, column: str, sealed: bytes | None) -> date | None:
+    kind = cast(Table, Child.__table__).c[column].type
+    return kind.process_result_value(sealed, session.get_bind().dialect)  # type: ignore[attr-defined,no-any-return]
+
+
+async def _in_open_cases(session: AsyncSession, identifiers: Sequence[str]) -> set[tuple[str, str]]:
+    """Addresses with a case that is not closed; a question to the team is none that news would hurt."""
+    rows = await session.execute(
+        select(Escalation.channel, Escalation.identifier).where(
+            one_of(session, Escalation.identifier, identifiers),
+            Escalation.state != "closed",
+            Escalation.category != "question",
+        )
+    )
+    return {(channel, identifier) for channel, identifier in rows}
+
+
+async def _got_one_of(session: AsyncSession, numbers: Collection[int], enrolment_ids: Sequence[int]) -> set[int]:
+    if not numbers:
+        return set()
+    found = await session.scalars(
+        select(_TABLE.c.enrolment_id).where(
+            _OURS,
+            one_of(session, _TABLE.c.enrolment_id, enrolment_ids),
+            _TABLE.c.content_id.in_([str(number) for number in numbers]),
+            _TABLE.c.state.in_(_GOT),
+        )
+    )
+    return set(found)
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(number: int, *states: str) -> tuple[Any, ...]:
+    return (_OURS, _TABLE.c.content_id == str(number), _TABLE.c.state.in_(states))
+
+
+async def add_rows(session: AsyncSession, new: Sequence[NewDelivery], now: datetime) -> None:
+    """One for each recipient, outside the queue."""
+    await insert_rows(session, new, now, "waiting")
+
+
+async def under_way(session: AsyncSession, number: int) -> int:
+    """How many are in the queue or being sent."""
+    return await session.scalar(select(func.count()).select_from(_TABLE).where(*_rows(number, *_UNDER_WAY))) or 0
+
+
+async def any_in(session: AsyncSession, number: int, *states: str) -> bool:
+    return await session.scalar(select(_TABLE.c.id).where(*_rows(number, *states)).limit(1)) is not None
+
+
+async def any_refused(session: AsyncSession, number: int) -> bool:
+    """Has the outbox put it off because Telegram does not take its words?"""
+    refused = (*_rows(number, "planned"), _TABLE.c.outcome == "held")
+    return await session.scalar(select(_TABLE.c.id).where(*refused).limit(1)) is not None
+
+
+async def any_overdue(session: AsyncSession, number: int, now: datetime) -> bool:
+    overdue = (*_rows(number, "planned"), _TABLE.c.expires_at <= now)
+    return await session.scalar(select(_TABLE.c.id).where(*overdue).limit(1)) is not None
+
+
+async def waiting(session: AsyncSession, number: int, now: datetime, limit: int) -> list[tuple[int, int]]:
+    """Delivery and enrolment of those who may go now, longest waiting first."""
+    rows = await session.execute(
+        select(_TABLE.c.id, _TABLE.c.enrolment_id)
+        .where(*_rows(number, "waiting"), _TABLE.c.next_at <= now)
+        .order_by(_TABLE.c.next_at, _TABLE.c.id)
+        .limit(literal_column(str(limit), Integer))
+    )
+    return [(row, enrolment) for row, enrolment in rows]
+
+
+async def change(session: AsyncSession, numbers: Sequence[int], **values: Any) -> None:
+    """These rows, as far as they still wait."""
+    await session.execute(
+        update(_TABLE).where(one_of(session, _TABLE.c.id, numbers), _TABLE.c.state == "waiting").values(**values)
+    )
+
+
+async def take_out(session: AsyncSession, number: int, overdue_at: datetime | None = None) -> int:
+    """Back out of the queue: all of this broadcast, or those that stood there too long.  What is being sent stays."""
+    which = _rows(number, "planned")
+    if overdue_at is not None:
+        which = (*which, _TABLE.c.expires_at <= overdue_at)
+    done = await session.execute(update(_TABLE).where(*which).values(state="waiting", outcome=None))
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def take_out_stopped(session: AsyncSession) -> None:
+    """What came back from a call into the queue of a broadcast that was stopped meanwhile."""
+    stopped = (Broadcast.state.in_((State.PAUSED, State.CANCELLED)), Broadcast.ended_at.is_(None))
+    for number in list(await session.scalars(select(Broadcast.id).where(*stopped))):
+        await take_out(session, number)
+
+
+async def end_waiting(session: AsyncSession, number: int, state: str, outcome: str, limit: int) -> int:
+    """So many of those that still wait come to this end; how many did."""
+    some = select(_TABLE.c.id).where(*_rows(number, "waiting")).limit(limit).scalar_subquery()
+    done = await session.execute(update(_TABLE).where(_TABLE.c.id.in_(some)).values(state=state, outcome=outcome))
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+async def counts(session: AsyncSession, number: int) -> dict[tuple[str, str], int]:
+    """State and outcome -> how many rows."""
+    # The great numbers come from the index alone; only the few that ended otherwise are looked at one by one.
+    plain = ("sent", "assumed_sent", "waiting", *_UNDER_WAY)
+    found: dict[tuple[str, str], int] = {}
+    by_state = await session.execute(
+        select(_TABLE.c.state, func.count()).where(*_rows(number, *plain)).group_by(_TABLE.c.state)
+    )
+    for state, count in by_state:
+        found[state, ""] = count
+    by_outcome = await session.execute(
+        select(_TABLE.c.state, _TABLE.c.outcome, func.count())
+        .where(*_rows(number, "failed", "unreachable", "expired", "skipped"))
+        .group_by(_TABLE.c.state, _TABLE.c.outcome)
+    )
+    for state, outcome, count in by_outcome:
+        found[state, outcome or ""] = found.get((state, outcome or ""), 0) + count
+    return found

@@ -1,0 +1,49 @@
+"""How does a statement reach SQLite's thread and come back in one trip?
+
+aiosqlite goes to its thread four times for each query: to make a cursor, to execute, to fetch, to close.  Each trip is two
+switches between threads, and on a busy machine each switch waits for its turn.  Here a cursor is made on this side, and
+executing fetches at once; SQLAlchemy asks for all rows anyway.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import aiosqlite
+
+
+class _Cursor(aiosqlite.Cursor):
+    _rows: list[Any]
+
+    async def __aenter__(self) -> _Cursor:
+        return self
+
+    async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> _Cursor:
+        self._rows = await self._execute(self._fetched, sql, parameters or ())  # type: ignore[no-untyped-call]
+        return self
+
+    def _fetched(self, sql: str, parameters: Any) -> list[Any]:
+        self._cursor.execute(sql, parameters)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    async def fetchall(self) -> list[Any]:
+        rows, self._rows = self._rows, []
+        return rows
+
+    async def close(self) -> None:
+        """Nothing is left to close: a statement whose rows are all fetched is reset."""
+
+
+class _Connection(aiosqlite.Connection):
+    def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy enters what it gets
+        return _Cursor(self, self._conn.cursor())
+
+
+def connect(*given: Any, **named: Any) -> _Connection:
+    """For `async_creator_fn`.  Takes what sqlite3.connect takes, `check_same_thread=False` among it."""
+    connection = _Connection(partial(sqlite3.connect, *given, **named), iter_chunk_size=64)
+    connection._thread.daemon = True  # as SQLAlchemy does with its own
+    return connection
