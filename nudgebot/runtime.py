@@ -52,7 +52,9 @@ class Runtime:
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
 
-    library: Catalogue = field(init=False)  # as the files say it; `catalogue` knows what the team's calls have shown, too
+    library: Catalogue = field(
+        init=False
+    )  # as the files say it; `catalogue` knows what the team's calls have shown, too
     checks: Checks = field(default_factory=dict)  # the newest call to each support line
     served: frozenset[str] = frozenset()  # countries where families live
 

@@ -179,8 +179,17 @@ def clock() -> MovableClock:
 
 
 def bot_settings(database_url: str, **given: Any) -> Settings:
-    spool = None if database_url.startswith("sqlite") else Path(tempfile.gettempdir(), f"{database_url[-40:].replace('/', '-')}.spool")
-    known: dict[str, Any] = {"spool": spool, "encryption_key": SecretStr(KEY), "listen": "off", "bot_token": SecretStr("1:" + "x" * 20)}
+    spool = (
+        None
+        if database_url.startswith("sqlite")
+        else Path(tempfile.gettempdir(), f"{database_url[-40:].replace('/', '-')}.spool")
+    )
+    known: dict[str, Any] = {
+        "spool": spool,
+        "encryption_key": SecretStr(KEY),
+        "listen": "off",
+        "bot_token": SecretStr("1:" + "x" * 20),
+    }
     return read_settings(database_url=database_url, **(known | given))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from nudgebot.programme.broadcast import Ledger
     from nudgebot.runtime import Runtime, Turn
     from nudgebot.services.broadcasts import Plan, Preview
-    from nudgebot.storage.models import Broadcast
+    from nudgebot.storage.database import Session
+    from nudgebot.storage.models import Broadcast, Coordinator
 
 broadcast = typer.Typer(no_args_is_help=True, help="One message to many.")
+
+Decision = Callable[["Turn", int, "Coordinator | None"], Coroutine[Any, Any, bool]]
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at how far it is."""
@@ -174,17 +178,14 @@ def cancel(number: Number) -> None:
     _decide(number, broadcasts.cancel, "is cancelled", "has ended already")
 
 
-def _decide(number: int, decision: Any, done: str, refused: str) -> None:
+def _decide(number: int, decision: Decision, done: str, refused: str) -> None:
     from nudgebot.storage import broadcasts
 
     async def work() -> bool:
         async with open_runtime_here() as runtime, runtime.turn() as turn:
             if await broadcasts.by_number(turn.session, number) is None:
                 raise _unknown(number)
-            return await _decided(turn)
-
-    async def _decided(turn: Turn) -> bool:
-        return bool(await decision(turn, number, None))
+            return await decision(turn, number, None)
 
     if not run_async(work):
         raise BadSettings(f"Broadcast {number} {refused}; see `nudgebot broadcast status {number}`.")
@@ -334,7 +335,7 @@ def _span(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-async def _sums(session: Any, one: Broadcast) -> Ledger:
+async def _sums(session: Session, one: Broadcast) -> Ledger:
     from nudgebot.services import broadcasts
 
     return await broadcasts.ledger(session, one)

@@ -485,7 +485,9 @@ def _duty(record: Record) -> DutyHours:
 def _digests(record: Record, duty: DutyHours) -> tuple[time, ...]:
     found = tuple(sorted(set(record.clocks("digests"))))
     if outside := [one for one in found if not _within(one, duty.from_hour, duty.to_hour)]:
-        record.complain("digests", f"nobody of the team reads a digest at {outside[0]:%H:%M}: take an hour inside the duty hours")
+        record.complain(
+            "digests", f"nobody of the team reads a digest at {outside[0]:%H:%M}: take an hour inside the duty hours"
+        )
     return found
 
 

@@ -7,6 +7,7 @@ any other: only a rule's own `unless` lines can hold it back.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ EXCLUDED_WITHIN = 20
 
 EXAMPLE_WEIGHT = 10
 """What one message among the examples counts, against one phrase, when words are ranked by how common they are."""
+
+TELLING_ONE_IN = 12
+"""A text may be in another language when one word in so many is of that language and not of the main one's rules."""
 
 SECOND_STAGE = "second_stage"
 """Stands for the rule, with the category, where a finding came from the second look (`distress_model.py`)."""
@@ -105,19 +109,26 @@ class _CompiledRule:
 
     def surviving(self, hits: Bits, message: Message) -> Bits:
         """The hits that no exclusion holds back."""
+        if self not in message.held:
+            message.held[self] = self._held(message)
+        return hits & ~message.held[self]
+
+    def _held(self, message: Message) -> Bits:
+        """The places where a hit of this rule is held back."""
+        held = 0
         for exclusion in self.speaking(message):
-            found = exclusion.phrase.excuses(message)
-            hits = 0 if exclusion.anywhere else hits & ~excused(found, EXCLUDED_WITHIN, self._turns, message)
-            if not hits:
-                return 0
-        return hits
+            if exclusion.anywhere:
+                return message.everywhere
+            if exclusion.phrase not in message.excused:
+                found = exclusion.phrase.excuses(message)
+                message.excused[exclusion.phrase] = excused(found, EXCLUDED_WITHIN, self._turns, message)
+            held |= message.excused[exclusion.phrase]
+        return held
 
     def speaking(self, message: Message) -> Iterator[_Exclusion]:
-        """The exclusions that the message contains; one may come twice."""
-        for word in message.vocabulary & self._words:
-            for exclusion in self._by_word[word]:
-                if exclusion.phrase.excuses(message):
-                    yield exclusion
+        """The exclusions that the message contains."""
+        tried = {exclusion for word in message.vocabulary & self._words for exclusion in self._by_word[word]}
+        return (exclusion for exclusion in tried if exclusion.phrase.excuses(message))
 
 
 class _Tongue:
@@ -161,9 +172,11 @@ class _Tongue:
     def may_be_in(self, typed: frozenset[str]) -> bool:
         """Whether a text with these words may be in this language, so that reading it is worth the time.
 
-        Half of the words will do too: the main language's rules know words of others, for people mix them.
+        One telling word among many is chance.  Half of all words will do too, telling or not: the main language's
+        rules know words of others, for people mix them.
         """
-        return not typed.isdisjoint(self._telling) or 2 * len(typed & self._known) > len(typed)
+        telling = len(typed & self._telling)
+        return (telling > 0 and telling * TELLING_ONE_IN >= len(typed)) or 2 * len(typed & self._known) > len(typed)
 
     def read(self, text: str) -> Message:
         message = Message(self._words.of_message(text), self._runs)
@@ -242,7 +255,7 @@ class Screen:
         )
 
     def _spoken(self, text: str, language: str | None) -> Sequence[_Tongue]:
-        """A parent's own language, the main one, and every other that the text has a word of.
+        """A parent's own language, the main one, and every other that the text seems to have words of.
 
         In distress people write in the language they grew up with, not in the one they chose.
         """
@@ -305,7 +318,13 @@ class Screen:
 
 def compile_screen(safety: SafetyLibrary, main_language: str = "en") -> Screen:
     """Raises PhraseError for a rule that cannot be read; `library/safety_files.py` reports these with their lines."""
-    return Screen(safety, main_language)
+    collecting = gc.isenabled()
+    gc.disable()  # a hundred thousand objects that all stay: looking for garbage among them took a third of the time
+    try:
+        return Screen(safety, main_language)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _fired(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> Mapping[str, SafetyRule]:

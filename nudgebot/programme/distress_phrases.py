@@ -102,6 +102,8 @@ class Message:
         self.vocabulary = frozenset(places) | {NUMBER} if self.numbers else frozenset(places)
         self.seen: dict[OneOf, Seen] = {}
         self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
+        self.excused: dict[Phrase, Bits] = {}  # the places it holds back
+        self.held: dict[object, Bits] = {}  # the places that all exclusions of a rule hold back together
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:

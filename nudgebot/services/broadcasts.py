@@ -23,7 +23,7 @@ from nudgebot.programme.messages import Kind
 from nudgebot.programme.places import zones_of
 from nudgebot.programme.planning import after_quiet_hours, expires_at, local_date
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services.nudges import AT_LEAST, next_batch
+from nudgebot.services.nudges import next_batch
 from nudgebot.services.promises import Recipient, compose
 from nudgebot.storage import broadcasts, people
 from nudgebot.storage.broadcasts import Candidate
@@ -34,6 +34,12 @@ from nudgebot.telemetry import log
 
 AHEAD, LEAST_AHEAD = 5.0, 50
 """Seconds' worth of rows, and at least so many, that stand in the queue: what a pause has to take out again."""
+
+AT_LEAST, AT_MOST = 100, 250
+"""Rows of one transaction; within these as many as take a few hundredths of a second (`nudges.next_batch`)."""
+
+IN_A_ROW = 10
+"""Transactions of one kind before it is asked what is needed most: while many are counted, others go out."""
 
 WORKS_FOR = 4.0
 """Seconds after which a tick leaves the rest to the next one: whoever stops the bot waits for it."""
@@ -309,27 +315,43 @@ class _Clocks:
 async def advance(runtime: Runtime) -> dict[str, int]:
     """Takes every broadcast as many steps on as there are to take now; how many rows each kind of step met."""
     async with runtime.database.read() as session:
-        numbers = [one.id for one in await broadcasts.alive(session) if await _next_step(runtime, session, one)]
+        numbers = [one.id for one in await broadcasts.alive(session)]
     done: Counter[str] = Counter()
     ends = monotonic() + WORKS_FOR
     for number in numbers:
-        batch = AT_LEAST
         while monotonic() < ends:
-            began = monotonic()
-            async with runtime.turn() as turn:
-                broadcast = await broadcasts.by_number(turn.session, number)
-                step = broadcast and await _next_step(runtime, turn.session, broadcast)
-                if not broadcast or not step:
-                    break
-                done[step] += await _STEPS[step](turn, broadcast, batch)
-            batch = next_batch(batch, monotonic() - began)
+            async with runtime.database.read() as session:
+                one = await broadcasts.by_number(session, number)
+                step = one and await _next_step(runtime, session, one)
+            if not one or not step:
+                break
+            done[step] += await _take(runtime, one, step)
     return dict(done)
+
+
+async def _take(runtime: Runtime, seen: Broadcast, step: str) -> int:
+    """One step, again and again while there is more than one transaction's worth of it; a person's decision ends it."""
+    batch, met = AT_LEAST, 0
+    for _ in range(IN_A_ROW):
+        began = monotonic()
+        async with runtime.turn() as turn:
+            one = await broadcasts.by_number(turn.session, seen.id)
+            if one is None or one.state != seen.state:
+                break
+            done = await _STEPS[step](turn, one, batch)
+        met += done
+        if done < batch:
+            break
+        batch = max(AT_LEAST, min(AT_MOST, next_batch(batch, monotonic() - began)))
+    return met
 
 
 async def _next_step(runtime: Runtime, session: Session, one: Broadcast) -> str | None:
     """What is to be done for it now; None while there is nothing."""
     now, state = runtime.clock.now(), State(one.state)
     any_in = partial(broadcasts.any_in, session, one.id)
+    if one.ended_at is not None:
+        return None
     if state == State.SCHEDULED:
         return "begin" if one.starts_at <= now else None
     if state == State.CANCELLED:
@@ -365,6 +387,8 @@ async def _begin(turn: Turn, one: Broadcast, _: int) -> int:
 
 async def _gather(turn: Turn, one: Broadcast, batch: int) -> int:
     """The next people get their row, or a count under the name of what leaves them out."""
+    if one.gathered_at is not None:
+        return 0
     audience = Audience.of_json(one.audience)
     found = await broadcasts.some_after(turn.session, audience, turn.now, one.gathered_to, one.gather_end or 0, batch)
     clocks = _Clocks(turn.catalogue, one.starts_at, time.fromisoformat(one.hour) if one.hour else None)

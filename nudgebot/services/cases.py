@@ -54,11 +54,15 @@ async def show(turn: Turn, case: Escalation, coordinator: Coordinator) -> None:
         return
     params = {"opening": "case.text", "values": facts, "protected": True}
     await promise(turn, to, Kind.LETTER, f"case:{case.number}", params, withdraw_after=rules.WORDS_STAY)
-    await reply(turn, to, "case.facts", values=facts | {"contact": contact(case, await _parent(turn, case))}, rows=rows(case))
+    await reply(
+        turn, to, "case.facts", values=facts | {"contact": contact(case, await _parent(turn, case))}, rows=rows(case)
+    )
 
 
 async def has_words(turn: Turn, case: Escalation) -> bool:
-    return bool(case.text or await letters.letters_of(turn.session, case.id) or await letters.notes_of(turn.session, case.id))
+    return bool(
+        case.text or await letters.letters_of(turn.session, case.id) or await letters.notes_of(turn.session, case.id)
+    )
 
 
 def contact(case: Escalation, parent: people.Parent | None) -> dict[str, object]:

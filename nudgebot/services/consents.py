@@ -44,7 +44,9 @@ async def _ask(turn: Turn, parent: Parent, version: str) -> bool:
     ]
     values = {"run_by": turn.catalogue.settings.run_by}
     once = people.asked_consent(parent.enrolment.id, version)
-    return await reply(turn, Recipient.parent(parent), "consent.changed", values=values, rows=rows, once=once) is not None
+    return (
+        await reply(turn, Recipient.parent(parent), "consent.changed", values=values, rows=rows, once=once) is not None
+    )
 
 
 async def agree(turn: Turn, parent: Parent, version: str) -> None:

@@ -57,7 +57,10 @@ async def send(turn: Turn, coordinator: Coordinator, text: str) -> None:
     number = await letters.write(turn.session, case.id, coordinator.id, text, turn.now)
     params: dict[str, object] = {
         "opening": "letter.first_from_team" if first else "letter.from_team",
-        "values": {"name": coordinator.name or phrase_value("letter.somebody"), "programme": turn.catalogue.settings.name},
+        "values": {
+            "name": coordinator.name or phrase_value("letter.somebody"),
+            "programme": turn.catalogue.settings.name,
+        },
         "silent": case.severity != "emergency",
     }
     await promise(turn, Recipient.parent(parent), Kind.LETTER, str(number), params)

@@ -202,9 +202,7 @@ async def tell(turn: Turn, case: Escalation, wave: int, *, phrase: str | None = 
         return len(audience)
     once, about = f"alert:{case.id}:{case.severity}:{wave}", {"case": case.number, "severity": case.severity}
     words = "alert.again" if wave else "alert.new"
-    beside = await on_call.tell_second_channel(
-        turn, words, cases.values(case) | {"wave": wave}, once=once, about=about
-    )
+    beside = await on_call.tell_second_channel(turn, words, cases.values(case) | {"wave": wave}, once=once, about=about)
     return len(audience) + beside
 
 

@@ -10,7 +10,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
+from nudgebot import scheduler
 from nudgebot.app import App
+from nudgebot.channels.base import Rejected, TryLater
 from nudgebot.programme.audience import Audience
 from nudgebot.programme.broadcast import Ledger
 from nudgebot.services import broadcasts as service
@@ -79,6 +81,10 @@ class Office(Bot):
         assert ledger.adds_up, ledger
         return ledger
 
+    async def in_state(self, state: str) -> int:
+        async with self.runtime.database.read() as session:
+            return len((await session.scalars(select(Delivery.id).where(Delivery.state == state))).all())
+
     async def state(self, number: int) -> str:
         async with self.runtime.database.read() as session:
             return (await broadcasts.by_number(session, number)).state
@@ -101,6 +107,8 @@ class Office(Bot):
 async def office(database_url, standin, flowing_clock, catalogue, screen, monkeypatch):
     monkeypatch.setattr(service, "LEAST_AHEAD", 8)  # few families, so a short queue
     monkeypatch.setattr(service, "AHEAD", 0.0)
+    monkeypatch.setattr(service, "AT_LEAST", 7)  # and several transactions
+    monkeypatch.setattr(service, "AT_MOST", 7)
     settings = bot_settings(database_url, bot_token=SecretStr(standin.token), bot_api_url=standin.url)
 
     async def start() -> App:
@@ -272,20 +280,54 @@ async def test_what_is_cancelled_ends_where_it_stands_and_the_rest_is_in_the_boo
     assert await office.books(number) == books, "the sums outlive the rows"
 
 
+async def test_a_pause_takes_what_stands_in_the_queue_out_again(office):
+    await office.enrols(20)
+    number = await office.sends()
+    async with office.app.sender._one_at_a_time:  # the outbox looks away
+        await office.tick()
+        assert 4 <= await office.in_state("planned") <= 8
+        assert await office.does(service.pause, number)
+    assert await office.in_state("planned") == 0
+    await office.until(office.clock.now() + timedelta(minutes=10))
+    assert not office.got()
+    assert (await office.books(number)).left == 20
+
+
 @on_one_engine
 async def test_a_refused_row_of_a_paused_broadcast_does_not_slip_back_into_the_queue(office):
-    [chat] = await office.enrols(1)
+    await office.enrols(1)
     number = await office.sends()
-    office.standin.fault("slow", "sendMessage", times=1, seconds=0.2)
-    office.standin.fault("429", "sendMessage", times=None, chat_id=chat, retry_after=1)
+    tried, answered, sends = asyncio.Event(), asyncio.Event(), office.app.channel.send
+
+    async def too_many(to, message, *, patience):
+        tried.set()
+        await answered.wait()
+        raise TryLater("too many requests", 1.0)
+
+    office.app.channel.send = too_many
     await office.tick()
-    await asyncio.sleep(0.05)
-    await office.does(service.pause, number)
-    office.standin.clear_faults()
+    await asyncio.wait_for(tried.wait(), 5)
+    assert await office.does(service.pause, number)
+    answered.set()
+    office.app.channel.send = sends
     await office.until(office.clock.now() + timedelta(minutes=30))
-    books = await office.books(number)
-    assert books.sent == office.got().total()
-    assert books.sent + books.left == 1
+    assert not office.got()
+    assert (await office.books(number)).left == 1
+    assert await office.does(service.resume, number)
+    await office.until(office.clock.now() + timedelta(minutes=1))
+    assert office.got().total() == 1
+
+
+@on_one_engine
+async def test_what_stands_too_long_in_the_queue_is_not_lost_to_the_tick_that_ends_old_promises(office):
+    await office.enrols(3)
+    number = await office.sends()
+    async with office.app.sender._one_at_a_time:
+        await office.tick()
+        office.clock.advance(timedelta(hours=5))
+        await scheduler.expire(office.runtime)
+        assert (await office.books(number)).left == 3
+        assert await service.advance(office.runtime) == {"take_out": 3, "release": 3}
 
 
 @on_one_engine
@@ -293,19 +335,12 @@ async def test_words_that_telegram_refuses_stop_the_broadcast_by_themselves(offi
     await office.enrols(30)
     number = await office.sends()
     journal = len(office.standin.journal)
-    office.standin.world.faults.add  # noqa: B018
-    for _ in range(6):
-        office.standin.fault("ok_false_no_description", "getMe", times=0)
-    monkey = office.app.channel.send
 
     async def refused(to, message, *, patience):
-        from nudgebot.channels.base import Rejected
-
         raise Rejected("refused: bad words")
 
-    office.app.channel.send = refused
+    office.app.channel.send = refused  # our own checks let nothing through that the stand-in would refuse
     await office.until(office.clock.now() + timedelta(minutes=2))
-    office.app.channel.send = monkey
     books = await office.books(number)
     assert await office.state(number) == "paused"
     assert books.left > 0
@@ -313,6 +348,24 @@ async def test_words_that_telegram_refuses_stop_the_broadcast_by_themselves(offi
     assert len(office.standin.journal) == journal
     async with office.runtime.database.read() as session:
         assert (await broadcasts.by_number(session, number)).why == "refused"
+
+
+@on_one_engine
+async def test_each_step_is_taken_as_often_as_needed_and_an_idle_tick_writes_nothing(office, monkeypatch):
+    assert await service.advance(office.runtime) == {}
+    await office.enrols(5)
+    number = await office.sends()
+    assert await service.advance(office.runtime) == {"begin": 1, "gather": 5, "release": 5}
+    await office.app.sender.drain()
+    assert await service.advance(office.runtime) == {"close": 1}
+    assert await office.state(number) == "finished"
+
+    def never(*_: object) -> None:
+        raise AssertionError("opened a transaction to write")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office.runtime, "turn", never)
+        assert await service.advance(office.runtime) == {}
 
 
 @on_one_engine

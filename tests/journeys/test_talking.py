@@ -124,7 +124,9 @@ async def test_a_letter_stops_the_moment_a_parent_says_not_now(bot, case_of_anna
 
 
 @on_one_engine
-async def test_distress_in_the_middle_of_a_talk_reaches_the_owner_at_once_and_is_answered(case_of_anna, taps, tells, rows):
+async def test_distress_in_the_middle_of_a_talk_reaches_the_owner_at_once_and_is_answered(
+    case_of_anna, taps, tells, rows
+):
     ruth, anna = await case_of_anna("I am so overwhelmed and I cry all day")
     await taps(ruth, "Write to them")
     await tells(ruth, "How is the night going?")
@@ -228,7 +230,9 @@ async def test_never_mind_ends_the_question(joins, hires, tells, taps):
 
 
 @on_one_engine
-async def test_a_note_stays_with_the_case_is_shown_with_it_and_goes_with_its_text(bot, case_of_anna, taps, tells, rows, forges):
+async def test_a_note_stays_with_the_case_is_shown_with_it_and_goes_with_its_text(
+    bot, case_of_anna, taps, tells, rows, forges
+):
     ruth, _anna = await case_of_anna()
     await taps(ruth, "Add a note")
     await tells(ruth, "Called her sister, who stays the night.")

@@ -45,6 +45,7 @@ TEST_DELIVERIES = "tests/storage/test_deliveries.py"
 TEST_DATABASE = "tests/storage/test_database.py"
 TEST_INTAKE = "tests/channels/test_intake.py"
 TEST_REPLICAS = "tests/reliability/test_replicas.py"
+TEST_SHORT = "tests/reliability/test_short_forms.py"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ MUTATIONS = (
         "an older leader records nothing", DELIVERIES,
         '.where(_TABLE.c.id == bindparam("number"), _SENDING, _TABLE.c.fence == bindparam("ours"))',
         '.where(_TABLE.c.id == bindparam("number"), _SENDING, bindparam("ours") > -1)',
-        f"{TEST_DELIVERIES}::test_a_late_leader_can_neither_record_nor_begin",
+        f"{TEST_SHORT}::test_a_late_leader_does_not_decide_a_row_that_its_successor_is_sending",
     ),
     Mutation(
         "a result is written once", DELIVERIES,
@@ -132,12 +133,12 @@ MUTATIONS = (
     ),
     Mutation(
         "bulk leaves a fifth of the rate", LIMITS, "BULK_SHARE = 0.8\n", "BULK_SHARE = 1.0\n",
-        "tests/outbox/test_limits.py::test_bulk_leaves_a_fifth_of_the_rate_to_the_others",
+        f"{TEST_SHORT}::test_tips_and_broadcasts_take_four_fifths_of_the_rate_and_not_more",
     ),
     Mutation(
         "the key of the day's tip", NUDGES,
         'once=f"tip:{enrolment.id}:{today.isoformat()}",', "once=None,",
-        "tests/services/test_nudges.py::test_two_ticks_at_once_promise_nothing_twice",
+        f"{TEST_SHORT}::test_a_day_that_is_planned_a_second_time_promises_nothing_new",
     ),
     Mutation(
         "a tip of unknown end is not sent again", OUTCOMES,
@@ -168,7 +169,7 @@ MUTATIONS = (
     ),
     Mutation(
         "what comes twice is taken once", INBOUND,
-        "        key=new.key,\n", '        key=f"{number}:{new.key}"[:96],\n',
+        '            "key": one.key,\n', '            "key": f"{new_id()}:{one.key}"[:96],\n',
         f"{TEST_INTAKE}::test_what_comes_twice_is_taken_and_answered_once",
     ),
     Mutation(
@@ -197,7 +198,7 @@ MUTATIONS = (
         "a call without a connection is known not to have been sent", HTTP,
         'raise NotSent(f"No connection ({type(error).__name__})") from None',
         'raise PerhapsSent(f"No connection ({type(error).__name__})") from None',
-        "tests/reliability/test_short_forms.py::test_whatever_comes_back_each_message_ends_as_the_contract_says",
+        f"{TEST_SHORT}::test_whatever_comes_back_each_message_ends_as_the_contract_says",
     ),
     Mutation(
         "trouble in the middle of a turn loses no result", SENDER,

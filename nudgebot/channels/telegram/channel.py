@@ -187,9 +187,7 @@ def keyboard(message: Outgoing) -> dict[str, Any] | None:
     """The choices under a message, or else the keys under the text field, as JSON."""
     if message.rows:
         return {
-            "inline_keyboard": [
-                [{"text": choice.label, **_leads_to(choice)} for choice in row] for row in message.rows
-            ]
+            "inline_keyboard": [[{"text": choice.label, **_leads_to(choice)} for choice in row] for row in message.rows]
         }
     keys: list[list[dict[str, Any]]] = [[{"text": words}] for words in message.keys]
     if message.ask_location:
