@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from nudgebot.services import escalations
+from nudgebot.services import case_work
 from nudgebot.storage.models import Audit, Child, Enrolment, Escalation, Inbound
 
 
@@ -45,7 +45,7 @@ async def test_every_kind_of_distress_is_answered_with_the_countrys_numbers_and_
         case = (await rows(Escalation))[-1]
         assert (case.category, case.severity) == (category, severity), words
         async with bot.runtime.turn() as turn:  # the next message opens a case of its own
-            await escalations.close(turn, await turn.session.merge(case), None, "duplicate")
+            await case_work.close(turn, await turn.session.merge(case), None, "duplicate")
         bot.clock.advance(timedelta(minutes=1))
         if (category, severity) not in OPENS_WITHOUT_A_NUMBER:
             assert any(known in answer.text for known in ("999", "116 123", "Sands", "PANDAS", "Pandas")), answer.text

@@ -332,7 +332,7 @@ async def _consent(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTa
 
 async def _ask_team(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
     parent = caller.parent
-    if parent is None or parent.enrolment.state == "joining":
+    if parent is None or args or parent.enrolment.state == "joining":
         return None
     if not await people.consent_given(work.turn.session, parent.enrolment.id):
         return None
