@@ -229,7 +229,7 @@ async def test_what_another_process_writes_is_noticed_before_the_next_look(
     await ben.next_message()
     await asyncio.sleep(0.5)
     await beside(database_url, catalogue, screen, ben.id)
-    await ben.next_message(timeout=2)
+    await ben.next_message(timeout=15)
 
 
 async def test_listening_goes_on_after_its_connection_was_cut(postgres: Postgres, monkeypatch):
