@@ -120,7 +120,7 @@ def show_escalation(
                 out.print(f"{name}: {getattr(case, name) or '-'}", highlight=False)
             out.print(f"rules: {', '.join(case.rules) or '-'}", highlight=False)
             if text:
-                await people.audit(session, datetime.now(UTC), "shell", "viewed_text", f"escalation:{number}")
+                await people.audit(session, datetime.now(UTC), people.SHELL, "viewed_text", f"escalation:{number}")
                 words = await letters.words(session, f"case:{number}")
                 out.print(f"text: {words or '(none kept)'}", markup=False, highlight=False)
 

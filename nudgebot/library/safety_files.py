@@ -37,8 +37,7 @@ from nudgebot.programme.catalogue import (
     TipsEffect,
 )
 from nudgebot.programme.distress import compile_screen
-from nudgebot.programme.distress_phrases import PhraseBook, PhraseError
-from nudgebot.programme.distress_words import Words
+from nudgebot.programme.distress_phrases import PhraseBook, PhraseError, book_of
 
 SOFT_CHECK = "soft_check"
 PLACEHOLDERS = frozenset(
@@ -461,16 +460,16 @@ def _check_ids(library: SafetyLibrary, folder: Path, problems: Problems) -> None
 
 def _check_phrases(library: SafetyLibrary, folder: Path, problems: Problems) -> None:
     for language, rules in library.rules.items():
-        lexicon = library.lexicon[language]
-        book = PhraseBook(lexicon, Words(lexicon))
-        for name in lexicon.sets:
-            try:
-                book.set(name)
-            except PhraseError as error:
-                problems.add(folder / f"lexicon.{language}.yml", 0, str(error))
+        book = book_of(library, language)
         for rule in rules:
             for line in (*rule.phrases, *rule.unless, *rule.unless_anywhere):
                 try:
                     book.phrase(line)
                 except PhraseError as error:
                     problems.add(folder / rule.file, rule.line, str(error))
+        apart = PhraseBook(library.lexicon[language])  # a set that no rule names teaches the screen no words
+        for name in library.lexicon[language].sets:
+            try:
+                apart.set(name)
+            except PhraseError as error:
+                problems.add(folder / f"lexicon.{language}.yml", 0, str(error))

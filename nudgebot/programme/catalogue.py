@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from nudgebot.programme.distress_phrases import PhraseBook
 
 THEMES = ("connect", "cues", "selfcare", "rhythm", "circle", "play", "repair")
 """The week in order, first day first (`settings.week_start` says which weekday that is)."""
@@ -393,4 +396,6 @@ class SafetyLibrary:
     joined: Mapping[str, str] = field(default_factory=dict)  # language -> the line when a message joins an open case
     second_stage: Mapping[str, SafetyWeights] = field(
         default_factory=dict
-    )  # language -> a second look, where there is one
+    )  # language -> a second look, if there is one
+    books: dict[str, PhraseBook] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Language -> its phrases as read by `distress_phrases.book_of`: what was checked is not read again to be asked."""

@@ -18,8 +18,8 @@ from nudgebot.programme.distress_phrases import (
     Bits,
     Message,
     Phrase,
-    PhraseBook,
     Runs,
+    book_of,
     excused,
     rarest_demand,
 )
@@ -137,10 +137,10 @@ class _Tongue:
     def __init__(self, safety: SafetyLibrary, language: str) -> None:
         self.language = language
         lexicon = safety.lexicon[language]
+        book = book_of(safety, language)
         self._words = Words(lexicon)
         self._known: frozenset[str] = frozenset()
         self._telling: frozenset[str] = frozenset()
-        book = PhraseBook(lexicon, self._words)
         lines: list[tuple[Phrase, _CompiledRule]] = []
         for rule in safety.rules[language]:
             exclusions = (

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from nudgebot.programme.catalogue import SafetyLexicon
+from nudgebot.programme.catalogue import SafetyLexicon, SafetyLibrary
 from nudgebot.programme.distress_words import BREAK, Words, fold
 
 NEAR = 14
@@ -386,28 +386,36 @@ def _pieces(text: str, separator: str, line: str) -> list[str]:
     """Split where the separator stands outside brackets."""
     if not _BRACKET.search(text):
         return [piece for piece in text.split(separator) if piece or separator != " "]
-    pieces, depth, piece = [], 0, ""
-    for sign in text:
-        depth += (sign in "([") - (sign in ")]")
-        if depth < 0:
-            break
-        if sign == separator and not depth:
-            pieces.append(piece)
-            piece = ""
+    pieces, depth, begin = [], 0, 0
+    for sign in re.finditer(rf"[()\[\]{separator}]", text):
+        if sign.group() == separator:
+            if not depth:
+                pieces.append(text[begin : sign.start()])
+                begin = sign.end()
         else:
-            piece += sign
+            depth += 1 if sign.group() in "([" else -1
+            if depth < 0:
+                break
     if depth:
         raise PhraseError(f"“{line}” has a bracket too many or too few.")
-    pieces.append(piece)
+    pieces.append(text[begin:])
     return pieces if separator != " " else [piece for piece in pieces if piece]
 
 
-class PhraseBook:
-    """Reads phrases by one language's lexicon; a set is read once, when a phrase first names it."""
+def book_of(safety: SafetyLibrary, language: str) -> PhraseBook:
+    """The one book of a library's language."""
+    if language not in safety.books:
+        safety.books[language] = PhraseBook(safety.lexicon[language])
+    return safety.books[language]
 
-    def __init__(self, lexicon: SafetyLexicon, words: Words) -> None:
+
+class PhraseBook:
+    """Reads phrases by one language's lexicon; a phrase, a choice and a set are read once."""
+
+    def __init__(self, lexicon: SafetyLexicon) -> None:
         self._lexicon = lexicon
-        self._words = words
+        self._words = Words(lexicon)
+        self._runs: dict[str, str] = {}  # an option of plain words -> the run it is in messages
         self._sets: dict[str, OneOf] = {}
         self._shared: dict[str, OneOf] = {}  # the same choice in two phrases is one element, looked up once per message
         self._open: list[str] = []
@@ -533,12 +541,8 @@ class PhraseBook:
                 inner = self.set(option[1:], line)
                 words |= inner.words
                 phrases += inner.phrases
-            elif option.replace(" ", "").isalpha():
-                run = " ".join(word for piece in option.split() for word in self._words.of_rule(piece))
-                words.add(run)
-                if " " in run:
-                    self.runs.add(run)
-                    self.vocabulary.update(run.split())
+            elif option in self._runs or option.replace(" ", "").isalpha():
+                words.add(self._run(option))
             elif option.endswith("~") and " " not in option:
                 words |= inflected(fold(option[:-1]), self._lexicon)
             else:
@@ -549,6 +553,14 @@ class PhraseBook:
                     phrases.append(sequence)
         self.vocabulary |= words
         return OneOf(frozenset(words), tuple(phrases))
+
+    def _run(self, option: str) -> str:
+        if option not in self._runs:
+            run = self._runs[option] = " ".join(word for piece in option.split() for word in self._words.of_rule(piece))
+            if " " in run:
+                self.runs.add(run)
+                self.vocabulary.update(run.split())
+        return self._runs[option]
 
 
 def inflected(word: str, lexicon: SafetyLexicon) -> frozenset[str]:

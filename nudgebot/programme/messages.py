@@ -69,6 +69,9 @@ PROMISES: Mapping[Kind, Promise] = {
 }
 """Lanes: 0 safety and alerts, 1 replies, 2 check-ins, 3 tips, 4 broadcasts."""
 
+UNASKED = (Kind.CHECK_IN, Kind.NUDGE, Kind.BROADCAST)
+"""What comes by itself, and waits while a parent pauses or is in distress."""
+
 LATE_SAFETY = timedelta(minutes=15)
 """A safety reply older than this says that it is late."""
 

@@ -179,8 +179,7 @@ async def _decide(
 
 
 async def _record(turn: Turn, by: Coordinator | None, action: str, number: int) -> None:
-    who = f"coordinator:{by.id}"[:32] if by else "shell"
-    await people.audit(turn.session, turn.now, who, action, f"broadcast:{number}")
+    await people.audit(turn.session, turn.now, people.actor_or_shell(by), action, f"broadcast:{number}")
 
 
 async def ledger(session: Session, broadcast: Broadcast) -> Ledger:

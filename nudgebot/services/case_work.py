@@ -5,6 +5,7 @@ Whoever calls has looked up that the person may; a button's number alone gives n
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from nudgebot.clock import zone
@@ -25,7 +26,7 @@ LOOKS = ("2h", "tomorrow", "3d", "7d")
 
 async def taps(turn: Turn, coordinator: Coordinator, number: str, act: str, detail: str = "") -> str | None:
     """The phrase of the toast, empty for none; None for what does not exist."""
-    case = await escalations.by_number(turn.session, int(number)) if _is_number(number) else None
+    case = await cases.at_button(turn, number)
     if case is None:
         return None
     to = Recipient.coordinator(coordinator)
@@ -60,8 +61,8 @@ async def taps(turn: Turn, coordinator: Coordinator, number: str, act: str, deta
             return ""
         case "outcome" if detail in rules.OUTCOMES:
             return await close(turn, case, coordinator, detail)
-        case "misfired" if _is_number(detail) and int(detail) < len(case.rules):
-            await cases.record(turn, coordinator, "rule_misfired", case, case.rules[int(detail)])
+        case "misfired" if detail in (places := dict(_numbered(case.rules))):
+            await cases.record(turn, coordinator, "rule_misfired", case, places[detail])
             return "case.toast.thanks"
         case "resume" if case.enrolment_id:
             return await resume_tips(turn, case, coordinator)
@@ -69,9 +70,9 @@ async def taps(turn: Turn, coordinator: Coordinator, number: str, act: str, deta
             return None
 
 
-def _is_number(text: str) -> bool:
-    """A button's number may be forged."""
-    return text.isdecimal() and text.isascii() and len(text) < 10
+def _numbered(fired: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The rules that made a case, each with its place, which is short enough for a button."""
+    return ((str(place), rule) for place, rule in enumerate(fired))
 
 
 def _is_owner(case: Escalation, coordinator: Coordinator) -> bool:
@@ -83,7 +84,7 @@ async def says(turn: Turn, coordinator: Coordinator, text: str) -> bool:
     if (awaiting := coordinator.awaiting or "").startswith(NOTE):
         coordinator.awaiting = None
         number = awaiting.removeprefix(NOTE)
-        case = await escalations.by_number(turn.session, int(number)) if _is_number(number) else None
+        case = await cases.at_button(turn, number)
         if case is not None:
             await note(turn, case, coordinator, text)
         return True
@@ -95,8 +96,6 @@ async def says(turn: Turn, coordinator: Coordinator, text: str) -> bool:
 
 async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator | None) -> str:
     """ "I have it": the first one wins, the others are told who.  Without a coordinator it was the command line."""
-    if case.state == rules.State.CLOSED:
-        return "case.toast.closed_already"
     won = await escalations.change(
         turn.session,
         case.number,
@@ -107,6 +106,8 @@ async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator | N
         next_wave_at=None,
     )
     await turn.session.refresh(case)
+    if not won and case.state == rules.State.CLOSED:
+        return "case.toast.closed_already"
     owner = await cases.owner_of(turn, case)
     if not won:
         if coordinator is None or (owner is not None and owner.id == coordinator.id):
@@ -183,8 +184,8 @@ async def close(turn: Turn, case: Escalation, coordinator: Coordinator | None, o
     await reply(turn, to, "case.closed", values=facts, rows=rows)
     if outcome == "false_alarm" and case.rules:
         which = [
-            (Choice(rule[:40], "case", (str(case.number), "misfired", str(place)), literal=True),)
-            for place, rule in enumerate(case.rules[:8])
+            (Choice(rule[:40], "case", (str(case.number), "misfired", place), literal=True),)
+            for place, rule in _numbered(case.rules[:8])
         ]
         await reply(turn, to, "case.which_rule", values=facts, rows=which)
     return "case.toast.closed"

@@ -7,7 +7,7 @@ from nudgebot.programme.messages import Choice, Kind, phrase_value
 from nudgebot.runtime import Turn
 from nudgebot.services import on_call
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import letters, people
+from nudgebot.storage import escalations, letters, people
 from nudgebot.storage.models import Coordinator, Escalation
 
 QUESTION = "question"
@@ -112,5 +112,11 @@ async def owner_of(turn: Turn, case: Escalation) -> Coordinator | None:
 
 async def record(turn: Turn, coordinator: Coordinator | None, action: str, case: Escalation, detail: str = "") -> None:
     """A line in the log of who did what: facts, never a person's words."""
-    who = f"coordinator:{coordinator.id}"[:32] if coordinator else "shell"
+    who = people.actor_or_shell(coordinator)
     await people.audit(turn.session, turn.now, who, action, f"escalation:{case.number}", detail)
+
+
+async def at_button(turn: Turn, number: str) -> Escalation | None:
+    """The case whose number a button carries; it may be forged."""
+    plain = number.isdecimal() and number.isascii() and len(number) < 10  # more digits than the database can count
+    return await escalations.by_number(turn.session, int(number)) if plain else None

@@ -32,8 +32,7 @@ async def invite(turn: Turn, role: str, invited_by: int | None = None) -> str:
         now=turn.now,
         expires_at=turn.now + INVITATION_LIVES,
     )
-    who = f"coordinator:{invited_by}"[:32] if invited_by else "shell"
-    await people.audit(turn.session, turn.now, who, "invited", f"role:{role}")
+    await people.audit(turn.session, turn.now, people.actor_or_shell(invited_by), "invited", f"role:{role}")
     return PREFIX + token
 
 
@@ -59,9 +58,7 @@ async def redeem(turn: Turn, address: Address, language: str, name: str, payload
     coordinator.name, coordinator.role, coordinator.revoked_at = name[:40] or None, invitation.role, None
     await turn.session.flush()
     invitation.redeemed_by = coordinator.id
-    await people.audit(
-        turn.session, turn.now, f"coordinator:{coordinator.id}"[:32], "joined_team", f"role:{invitation.role}"
-    )
+    await people.audit(turn.session, turn.now, people.actor(coordinator), "joined_team", f"role:{invitation.role}")
     await reply(turn, Recipient.coordinator(coordinator), "staff.welcome")
     return True
 
@@ -82,7 +79,7 @@ async def revoke(turn: Turn, number: int) -> bool:
     for one in await people.all_coordinators(turn.session):
         if one.id == number and one.revoked_at is None:
             one.revoked_at = turn.now
-            await people.audit(turn.session, turn.now, "shell", "revoked", f"coordinator:{number}")
+            await people.audit(turn.session, turn.now, people.SHELL, "revoked", people.actor(number))
             await on_call.look_for_nobody(turn)
             return True
     return False

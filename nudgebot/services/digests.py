@@ -120,7 +120,7 @@ def _in_words(turn: Turn, moment: datetime, reader: Coordinator) -> str:
 
 async def open_case(turn: Turn, coordinator: Coordinator, number: str) -> str | None:
     """A case tapped in a digest, with its buttons; the words of the toast, None if there is none of that number."""
-    case = await escalations.by_number(turn.session, int(number)) if number.isdecimal() and len(number) < 10 else None
+    case = await cases.at_button(turn, number)
     if case is None:
         return None
     if case.state == State.CLOSED:

@@ -6,15 +6,13 @@ from datetime import date
 
 from nudgebot.channels.base import Address
 from nudgebot.programme import enrolment as states
-from nudgebot.programme.messages import Choice, Kind, date_value, phrase_value
+from nudgebot.programme.messages import UNASKED, Choice, Kind, date_value, phrase_value
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import cases, nudges
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import deliveries, escalations, inbound, letters, people
 from nudgebot.storage.people import Parent
-
-UNSENT = (Kind.NUDGE, Kind.CHECK_IN, Kind.BROADCAST)
 
 
 async def offer_pause(turn: Turn, parent: Parent) -> None:
@@ -62,7 +60,7 @@ async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
     enrolment.awaiting = None
     enrolment.paused_until = day
     enrolment.next_nudge_at = None
-    await deliveries.skip_planned(turn.session, enrolment.id, UNSENT, "paused")
+    await deliveries.skip_planned(turn.session, enrolment.id, UNASKED, "paused")
     rows = [(Choice("pause.resume", "resume", ()),)]
     if day:
         await reply(turn, Recipient.parent(parent), "pause.until", values={"date": date_value(day)}, rows=rows)
@@ -92,7 +90,7 @@ async def leave(turn: Turn, parent: Parent) -> None:
     enrolment.state_since = enrolment.left_at = turn.now
     enrolment.next_nudge_at = None
     enrolment.awaiting = None
-    await deliveries.skip_planned(turn.session, enrolment.id, (*UNSENT, Kind.REPLY, Kind.CARD), "left")
+    await deliveries.skip_planned(turn.session, enrolment.id, (*UNASKED, Kind.REPLY, Kind.CARD), "left")
     await reply(turn, Recipient.parent(parent), "stop.done", rows=[(Choice("stop.undo", "undo_stop", ()),)])
 
 

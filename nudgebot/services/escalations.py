@@ -12,7 +12,7 @@ from nudgebot.channels.base import Address
 from nudgebot.programme import escalation as rules
 from nudgebot.programme.catalogue import ANYWHERE, SEVERITIES, SafetyCategory, Severity
 from nudgebot.programme.distress import Finding
-from nudgebot.programme.messages import Choice, Kind, rows_as_json
+from nudgebot.programme.messages import UNASKED, Choice, Kind, rows_as_json
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import cases, conversations, nudges, on_call
 from nudgebot.services.promises import Recipient, promise, reply
@@ -25,7 +25,6 @@ LOSS = "loss_bereavement"
 VIOLENCE = rules.VIOLENCE
 LOW_MOOD = "low_mood_overwhelm"
 DELETABLE_FOR = timedelta(hours=48)
-UNSENT = (Kind.NUDGE, Kind.CHECK_IN, Kind.BROADCAST)
 
 
 async def respond(
@@ -104,7 +103,7 @@ async def apply_to_tips(turn: Turn, parent: Parent, finding: Finding) -> None:
         for child in growing:
             child.softened_until = until
     if {"stop", "pause"} & set(effects):
-        await deliveries.skip_planned(turn.session, parent.enrolment.id, UNSENT, "held")
+        await deliveries.skip_planned(turn.session, parent.enrolment.id, UNASKED, "held")
 
 
 async def _open_or_join(
@@ -309,15 +308,10 @@ async def parent_taps(turn: Turn, parent: Parent, act: str, args: tuple[str, ...
 
 
 async def _own_case(turn: Turn, parent: Parent, number: str) -> Escalation | None:
-    case = await _case(turn, number)
+    case = await cases.at_button(turn, number)
     if case is None or case.enrolment_id != parent.enrolment.id:
         return None
     return case
-
-
-async def _case(turn: Turn, number: str) -> Escalation | None:
-    """The case of a number that a button carried; it may be forged."""
-    return await escalations.by_number(turn.session, int(number)) if number.isdecimal() and len(number) < 10 else None
 
 
 async def _note(turn: Turn, case: Escalation, action: str, alert: str | None = None) -> None:

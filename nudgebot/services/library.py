@@ -46,8 +46,8 @@ async def reload(runtime: Runtime) -> dict[str, int]:
                 continue
             facts = {"tips": len(found.tips), "version": found.version}
             await reply(turn, to, "library.same" if found.version == before else "library.taken", values=facts)
-            who = f"coordinator:{coordinator.id}"[:32]
-            await people.audit(turn.session, turn.now, who, "reloaded", "library", f"{before} -> {found.version}")
+            took, who = f"{before} -> {found.version}", people.actor(coordinator)
+            await people.audit(turn.session, turn.now, who, "reloaded", "library", took)
     return {"reloaded": int(found is not None), "complaints": len(complaints)}
 
 

@@ -143,11 +143,7 @@ async def go_off(turn: Turn, coordinator: Coordinator, away_until: datetime | No
 
 async def _record(turn: Turn, coordinator: Coordinator, action: str, until: datetime | None = None) -> int:
     detail = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
-    return await people.audit(turn.session, turn.now, _who(coordinator), action, "self", detail)
-
-
-def _who(coordinator: Coordinator) -> str:
-    return f"coordinator:{coordinator.id}"[:32]
+    return await people.audit(turn.session, turn.now, people.actor(coordinator), action, "self", detail)
 
 
 async def _say(turn: Turn, coordinator: Coordinator, phrase: str, moment: datetime | None = None) -> None:
@@ -238,7 +234,7 @@ async def take_over(turn: Turn, taker: Coordinator, giver_id: str, question: str
     giver = next((one for one in await people.team(turn.session) if str(one.id) == giver_id), None)
     if giver is None or giver.id == taker.id:
         return turn.catalogue.phrase("duty.toast.settled", taker.language)
-    standing = await people.latest_act(turn.session, _who(giver), CHANGES)
+    standing = await people.latest_act(turn.session, people.actor(giver), CHANGES)
     until = giver.duty_until
     if str(standing) != question or not await people.leave_duty(turn.session, giver):
         return turn.catalogue.phrase("duty.toast.settled", taker.language)

@@ -133,8 +133,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, code: str, key: str, act:
     await line_checks.note(
         turn.session, country=code, number=line.number, works=works, checked_by=coordinator.id, on=on, now=turn.now
     )
-    who = f"coordinator:{coordinator.id}"[:32]
-    await people.audit(turn.session, turn.now, who, f"line_{act}", f"line:{code}:{key}", line.number[:64])
+    who, subject = people.actor(coordinator), f"line:{code}:{key}"
+    await people.audit(turn.session, turn.now, who, f"line_{act}", subject, line.number[:64])
     # Before the commit: should it fail, a number was kept back for a minute, until the next look.
     turn.runtime.know({**turn.runtime.checks, (code, line.number): Check(works, on, coordinator.name or "")})
     if not works:

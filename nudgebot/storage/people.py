@@ -442,6 +442,19 @@ async def open_invitations(session: AsyncSession, now: datetime) -> list[Invitat
     )
 
 
+SHELL = "shell"
+"""Whoever works at the command line, in the audit log."""
+
+
+def actor(coordinator: Coordinator | int) -> str:
+    """A coordinator, or her number, in the audit log."""
+    return f"coordinator:{coordinator if isinstance(coordinator, int) else coordinator.id}"[:32]
+
+
+def actor_or_shell(coordinator: Coordinator | int | None) -> str:
+    return actor(coordinator) if coordinator else SHELL
+
+
 async def audit(session: AsyncSession, now: datetime, who: str, action: str, subject: str, detail: str = "") -> int:
     """Facts only: never what a person wrote.  The number of the entry."""
     entry = Audit(id=new_id(), at=now, who=who, action=action, subject=subject, detail=detail)

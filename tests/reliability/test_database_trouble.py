@@ -244,18 +244,37 @@ class Wire:
         self._passing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.dead:
-            await asyncio.sleep(3600)
-        there, back = await asyncio.open_unix_connection(self._socket)
-        with suppress(ConnectionError):
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        ends = [writer]
+        try:
+            await self._alive()
+            there, back = await asyncio.open_unix_connection(self._socket)
+            ends.append(back)
             await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # one side hung up, or the test has ended
+        finally:
+            self._passing.discard(task)
+            for end in ends:
+                end.close()
 
     async def _pass(self, one: asyncio.StreamReader, other: asyncio.StreamWriter) -> None:
         while data := await one.read(65536):
-            while self.dead:
-                await asyncio.sleep(0.05)
+            await self._alive()
             other.write(data)
         other.close()
+
+    async def _alive(self) -> None:
+        while self.dead:
+            await asyncio.sleep(0.05)
+
+    async def taken_down(self) -> None:
+        """No connection outlives the test: what is left open is noticed in the next one."""
+        for task in list(self._passing):
+            task.cancel()
+        await asyncio.gather(*self._passing)
 
 
 async def test_a_server_that_is_gone_without_a_word(postgres: Postgres, catalogue, screen, impatient):
@@ -275,3 +294,4 @@ async def test_a_server_that_is_gone_without_a_word(postgres: Postgres, catalogu
     async with family(through, catalogue, screen) as house:
         await house.live_through(pulled())
     server.close()
+    await wire.taken_down()
