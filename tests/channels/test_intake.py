@@ -463,7 +463,7 @@ async def test_what_was_stored_before_a_crash_is_handled_after_it(quiet_bot: App
     await quiet_bot.intake.take([message(1, chat=78)])
     fresh = Intake(quiet_bot.runtime, quiet_bot.application, quiet_bot.channel)
     working = asyncio.create_task(fresh.work())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await inbox_states(quiet_bot)).get("handled", 0) != 1:
             await asyncio.sleep(0.01)
     fresh.stop()
@@ -484,9 +484,9 @@ async def test_one_slow_tap_does_not_make_the_others_wait(quiet_bot: App, standi
                                             "chat_instance": "1", "data": "nothing"}}
         for n in range(1, 11)
     ]  # fmt: skip
-    standin.fault("slow", "answerCallbackQuery", times=10, seconds=0.3)
+    standin.fault("slow", "answerCallbackQuery", times=10, seconds=1.5)
     await quiet_bot.intake.take(taps)
     began = asyncio.get_running_loop().time()
     await handle_all(quiet_bot)
-    assert asyncio.get_running_loop().time() - began < 10 * 0.3
+    assert asyncio.get_running_loop().time() - began < 10 * 1.5
     assert await inbox_states(quiet_bot) == {"handled": 10}

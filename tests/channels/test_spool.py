@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nudgebot.channels.telegram.spool import Spool
@@ -48,6 +48,7 @@ async def test_a_disk_that_refuses_is_said_so_that_nothing_is_confirmed(tmp_path
     assert not spool.waiting
 
 
+@settings(max_examples=25)  # each opens a folder, a loop and a thread
 @given(st.lists(st.recursive(st.none() | st.booleans() | st.text(), lambda inner: st.dictionaries(st.text(), inner))))
 def test_any_update_comes_back_as_it_was(updates: list[object]):
     ring = KeyRing.parse(KEY)

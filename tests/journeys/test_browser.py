@@ -33,7 +33,8 @@ FLAGS = [
 PICTURES = Path(__file__).parents[2] / "artefacts"
 AXE = files("axe_playwright_python") / "axe.min.js"
 MONDAY = datetime(2026, 3, 2, 9, 40, tzinfo=UTC)
-PATIENCE = 10_000  # ms
+PATIENCE = 30_000  # ms
+expect.set_options(timeout=PATIENCE)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -35,7 +35,7 @@ class Receiver:
         return web.json_response(self.answer)
 
     async def has(self, count: int) -> list[str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.got) < count:
                 self._came.clear()
                 await self._came.wait()

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from nudgebot.app import App
 from nudgebot.channels.base import Address
+from nudgebot.channels.telegram import intake
 from nudgebot.clock import SystemClock
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen
@@ -40,7 +41,7 @@ from tests.reliability.zombie import zombie
 DESPAIR = "I want to kill myself"
 
 
-async def until(holds: Callable[[], Awaitable[bool] | bool], within: float = 10.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool] | bool], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while True:
             answer = holds()
@@ -110,15 +111,16 @@ def free_port() -> int:
 
 
 async def test_a_second_replica_stands_by_and_leads_when_the_first_one_ends(
-    postgres, replicas: Replicas, standin: StandIn
+    postgres, replicas: Replicas, standin: StandIn, monkeypatch
 ):
+    monkeypatch.setattr(leases, "LIVES", timedelta(hours=1))  # whoever ends gives the lease back: nobody waits it out
     url = await postgres.clone()
     first, second = await replicas.start(url), await replicas.start(url)
     assert (first.term is not None, second.term) == (True, None)
     health = await second.health()
     assert (health["ok"], health["leads"]) == (True, False)
     await replicas.stop(first)
-    await until(lambda: second.term is not None, 3)
+    await until(lambda: second.term is not None)
     anna = standin.person("Anna", "en")
     await anna.says("/start")
     assert (await anna.next_message()).from_bot
@@ -138,7 +140,7 @@ async def test_a_leader_whose_lease_ran_out_begins_nothing_until_it_has_asked(
     await ben.says("/start")
     await ben.next_message()
     async with stopped(app, monkeypatch):
-        await until(lambda: not app.term.trusted(), 3)
+        await until(lambda: not app.term.trusted())
         async with app.runtime.turn() as turn:
             await reply(turn, Recipient(Address("telegram", str(ben.id)), "en"), "unknown.media")
         await ben.hears_nothing(0.5)
@@ -164,12 +166,12 @@ async def test_while_the_database_cannot_say_who_leads_the_leader_goes_on_listen
     real = type(app.runtime.database).write
     try:
         type(app.runtime.database).write = lambda _: Gone()  # type: ignore[assignment,method-assign]
-        await until(lambda: not app.term.trusted(), 3)
+        await until(lambda: not app.term.trusted())
         await anna.says(DESPAIR)
         await anna.sees("emergency", timeout=8)
     finally:
         type(app.runtime.database).write = real  # type: ignore[method-assign]
-    await until(lambda: app.term is not None and app.term.trusted(), 8)
+    await until(lambda: app.term is not None and app.term.trusted())
 
 
 class Gone:
@@ -184,8 +186,9 @@ class Gone:
 
 
 async def test_what_a_webhook_brings_to_one_that_stands_by_is_answered_by_the_leader(
-    postgres, replicas: Replicas, standin: StandIn
+    postgres, replicas: Replicas, standin: StandIn, monkeypatch
 ):
+    monkeypatch.setattr(intake, "LOOK_EVERY", 3600.0)  # the leader is told; it does not find out when it looks
     url, port = await postgres.clone(), free_port()
     hook = {"webhook_url": f"http://127.0.0.1:{port}/webhook", "webhook_secret": SecretStr("s")}
     leader = await replicas.start(url, listen=f"127.0.0.1:{free_port()}", **hook)
@@ -193,10 +196,8 @@ async def test_what_a_webhook_brings_to_one_that_stands_by_is_answered_by_the_le
     anna = standin.person("Anna", "en")
     async with leader.runtime.turn() as turn:
         await enrol(turn.session, str(anna.id), turn.now, born_on=date(2026, 3, 1))
-    began = asyncio.get_running_loop().time()
     await anna.says(DESPAIR)
     await anna.sees("999")
-    assert asyncio.get_running_loop().time() - began < 2.0
     await anna.says("/help")
     await anna.next_message()
     assert (leader.term is not None, standing.term) == (True, None)
@@ -317,7 +318,7 @@ async def test_a_process_that_is_stopped_while_it_says_a_statement_does_not_keep
     async with awake.read() as session:
         assert await leases.is_free(session, "awake", SystemClock().now())
         assert await leases.end_stuck_writers(session) == 1
-    async with asyncio.timeout(5), awake.write() as other:
+    async with asyncio.timeout(30), awake.write() as other:
         assert await leases.acquire(other, "awake", SystemClock().now()) == 1
     over.set()
     await process
@@ -333,7 +334,7 @@ async def test_a_process_that_is_stopped_in_a_transaction_does_not_keep_the_othe
     with pytest.raises(DBAPIError):
         async with asleep.write() as session:
             await leases.acquire(session, "asleep", SystemClock().now())
-            async with asyncio.timeout(5), awake.write() as other:
+            async with asyncio.timeout(30), awake.write() as other:
                 assert await leases.acquire(other, "awake", SystemClock().now()) == 1
     async with awake.read() as session:
         assert await session.scalar(select(leases.Lease.holder)) == "awake"
@@ -389,9 +390,9 @@ async def test_behind_pgbouncer_in_transaction_mode_two_replicas_work(
     for person in people_:
         await person.sees("emergency")
     await beside(pgbouncer, catalogue, screen, people_[0].id)
-    await people_[0].next_message(timeout=3)  # without LISTEN: at the next look
+    await people_[0].next_message()  # without LISTEN: at the next look
     await replicas.stop(first)
-    await until(lambda: second.term is not None, 3)
+    await until(lambda: second.term is not None)
     await people_[1].says("/help")
     await people_[1].next_message()
 
