@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -255,6 +256,19 @@ class Bot:
                     await self.app.sender.drain()
                     return
             await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """Whatever people do meanwhile is handled in one transaction."""
+
+        async def busy(**_: object) -> int:
+            return 0
+
+        with pytest.MonkeyPatch.context() as meanwhile:
+            meanwhile.setattr(self.app.intake, "handle_stored", busy)
+            yield
+            await self.quiet()
+        await self.quiet()
 
     async def until(self, when: datetime) -> None:
         """Moves the clock from due moment to due moment."""

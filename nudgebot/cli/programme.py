@@ -70,7 +70,6 @@ def run() -> None:
 
 
 async def _run_until_told(settings: Settings) -> int:
-
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

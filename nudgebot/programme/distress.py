@@ -7,7 +7,6 @@ any other: only a rule's own `unless` lines can hold it back.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -318,13 +317,7 @@ class Screen:
 
 def compile_screen(safety: SafetyLibrary, main_language: str = "en") -> Screen:
     """Raises PhraseError for a rule that cannot be read; `library/safety_files.py` reports these with their lines."""
-    collecting = gc.isenabled()
-    gc.disable()  # a hundred thousand objects that all stay: looking for garbage among them took a third of the time
-    try:
-        return Screen(safety, main_language)
-    finally:
-        if collecting:
-            gc.enable()
+    return Screen(safety, main_language)
 
 
 def _fired(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> Mapping[str, SafetyRule]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
-from nudgebot.library.lint import lint
 from nudgebot.library.loader import packaged_content
 from nudgebot.library.problems import LibraryBroken, Problem
 from nudgebot.programme.catalogue import Catalogue
@@ -53,6 +52,8 @@ async def reload(runtime: Runtime) -> dict[str, int]:
 
 def _read(runtime: Runtime, today: date) -> tuple[Catalogue | None, list[Problem]]:
     """The library if it passes whole, and what is wrong with it.  Runs in a thread of its own."""
+    from nudgebot.library.lint import lint  # needs what a bot that runs does not
+
     folder = runtime.settings.content or packaged_content()
     try:
         errors = [problem for problem in lint(folder, today) if not problem.warning]

@@ -142,16 +142,9 @@ async def test_of_two_who_take_a_case_at_once_the_first_has_it_and_the_other_is_
 ):
     ruth, omar = await hires("Ruth"), await hires("Omar")
     await tells(await joins("Anna"), WORDS)
-
-    async def busy(**_: object) -> int:
-        return 0
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(bot.app.intake, "handle_stored", busy)
+    async with bot.at_once():
         await ruth.taps("I have it")
         await omar.taps("I have it")
-        await bot.quiet()
-    await bot.quiet()  # both in one transaction
     toasts = [await ruth.next_toast(), await omar.next_toast()]
     await bot.quiet()
 

@@ -162,16 +162,9 @@ async def test_of_two_who_take_over_the_first_one_wins_and_an_old_button_is_dead
         await tells(one, "/duty off")
     await tells(ruth, "/duty until 20:00")
     await tells(ruth, "/duty swap")
-
-    async def busy(**_: object) -> int:
-        return 0
-
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(bot.app.intake, "handle_stored", busy)
+    async with bot.at_once():
         await omar.taps("I take it")
         await lena.taps("I take it")
-        await bot.quiet()
-    await bot.quiet()  # both in one transaction
     toasts = {one.first_name: await one.next_toast() for one in (omar, lena)}
     assert sorted(toasts.values()) == ["That is settled already. /duty shows who is on duty.", "You are on duty now."]
     winner, other = (omar, lena) if toasts["Omar"] == "You are on duty now." else (lena, omar)

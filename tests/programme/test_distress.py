@@ -10,25 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nudgebot.library.problems import Problems
-from nudgebot.library.safety_files import load_safety
 from nudgebot.programme.catalogue import SafetyCategory, SafetyLexicon, SafetyLibrary, SafetyRule, Severity
 from nudgebot.programme.distress import NOTHING, Screen, compile_screen
+from tests.programme.conftest import RULE_WORDS
 
 SHIPPED = Path(__file__).parents[2] / "content" / "safety"
-
-
-@pytest.fixture(scope="module")
-def safety() -> SafetyLibrary:
-    problems = Problems(SHIPPED)
-    library = load_safety(SHIPPED, problems)
-    assert not list(problems)
-    return library
-
-
-@pytest.fixture(scope="module")
-def shipped(safety: SafetyLibrary) -> Screen:
-    return compile_screen(safety)
 
 
 def screen_of(
@@ -166,8 +152,8 @@ def test_the_notation_means_what_the_rule_files_say(phrase: str, hit: str, miss:
     assert not fires(screen, miss)
 
 
-def test_every_sentence_is_read_and_praise_switches_nothing_off(shipped: Screen) -> None:
-    finding = shipped.screen("Lovely tip, thank you! We sang all day. I want to kill myself. See you tomorrow.")
+def test_every_sentence_is_read_and_praise_switches_nothing_off(screen: Screen) -> None:
+    finding = screen.screen("Lovely tip, thank you! We sang all day. I want to kill myself. See you tomorrow.")
     assert finding.category == "suicide_self_harm"
 
 
@@ -242,8 +228,8 @@ def test_an_exclusion_anywhere_holds_back_the_whole_message() -> None:
         "at church yesterday god told me to drown my son",
     ],
 )
-def test_a_plain_emergency_is_one_however_it_is_wrapped(shipped: Screen, wrapped: str) -> None:
-    assert shipped.screen(wrapped, "en").severity == "emergency"
+def test_a_plain_emergency_is_one_however_it_is_wrapped(screen: Screen, wrapped: str) -> None:
+    assert screen.screen(wrapped, "en").severity == "emergency"
 
 
 # --- the child's age ------------------------------------------------------------------------------------------------
@@ -256,16 +242,16 @@ def test_a_rule_for_an_age_needs_that_age() -> None:
     assert not screen.screen("fever").is_case
 
 
-def test_fever_is_an_emergency_only_under_three_months(shipped: Screen) -> None:
+def test_fever_is_an_emergency_only_under_three_months(screen: Screen) -> None:
     text = "she has a temperature of 38.2"
-    assert shipped.screen(text, "en", 40).severity == "emergency"
-    assert shipped.screen(text, "en", 700) == NOTHING
+    assert screen.screen(text, "en", 40).severity == "emergency"
+    assert screen.screen(text, "en", 700) == NOTHING
 
 
-def test_he_hits_me_is_a_question_about_toddlers_when_the_child_is_two(shipped: Screen) -> None:
-    assert shipped.screen("he hits me every day", "en", 60).category == "domestic_violence"
-    assert shipped.screen("he hits me every day", "en", 730) == NOTHING
-    assert shipped.screen("my husband hits me every day", "en", 730).category == "domestic_violence"
+def test_he_hits_me_is_a_question_about_toddlers_when_the_child_is_two(screen: Screen) -> None:
+    assert screen.screen("he hits me every day", "en", 60).category == "domestic_violence"
+    assert screen.screen("he hits me every day", "en", 730) == NOTHING
+    assert screen.screen("my husband hits me every day", "en", 730).category == "domestic_violence"
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -299,8 +285,8 @@ def test_a_soft_check_speaks_only_when_nothing_else_does() -> None:
     assert screen.screen("a sad joke").severity == "support"
 
 
-def test_nothing_found_is_none_and_empty(shipped: Screen) -> None:
-    assert shipped.screen("she took her first steps today!") == NOTHING
+def test_nothing_found_is_none_and_empty(screen: Screen) -> None:
+    assert screen.screen("she took her first steps today!") == NOTHING
     assert (NOTHING.category, NOTHING.severity, NOTHING.categories, NOTHING.rules) == (None, None, (), ())
 
 
@@ -333,36 +319,14 @@ def test_every_message_is_screened_in_all_languages() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=600))
-def test_no_text_makes_it_fail(shipped: Screen, text: str) -> None:
-    shipped.screen(text)
-
-
-WORDS = (
-    "i",
-    "my",
-    "baby",
-    "husband",
-    "hit",
-    "him",
-    "me",
-    "not",
-    "want",
-    "to",
-    "die",
-    "kill",
-    "cry",
-    ".",
-    "he",
-    "the",
-    "is",
-    "38.5",
-)
+def test_no_text_makes_it_fail(screen: Screen, text: str) -> None:
+    screen.screen(text)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(WORDS), max_size=40))
-def test_explaining_never_contradicts_screening(shipped: Screen, words: list[str]) -> None:
-    explanation = shipped.explain(" ".join(words))
+@given(st.lists(st.sampled_from(RULE_WORDS), max_size=40))
+def test_explaining_never_contradicts_screening(screen: Screen, words: list[str]) -> None:
+    explanation = screen.explain(" ".join(words))
     spoke = {one.rule for one in explanation.fired}
     if explanation.finding.is_case:
         assert set(explanation.finding.rules) <= spoke
@@ -371,11 +335,11 @@ def test_explaining_never_contradicts_screening(shipped: Screen, words: list[str
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(WORDS), max_size=30))
-def test_a_kind_word_after_the_message_takes_nothing_away(shipped: Screen, words: list[str]) -> None:
+@given(st.lists(st.sampled_from(RULE_WORDS), max_size=30))
+def test_a_kind_word_after_the_message_takes_nothing_away(screen: Screen, words: list[str]) -> None:
     text = " ".join(words)
-    before = shipped.screen(text)
-    after = shipped.screen(text + ". thank you")
+    before = screen.screen(text)
+    after = screen.screen(text + ". thank you")
     assert set(before.categories) <= set(after.categories)
 
 
@@ -383,12 +347,12 @@ def test_a_kind_word_after_the_message_takes_nothing_away(shipped: Screen, words
     "unit",
     ["i want to kill my baby ", "he hits me not ", "k i l l ", ". a", "baby is not breathing and ", "*" * 3, "a" * 50],
 )
-def test_a_hostile_message_takes_no_time(shipped: Screen, unit: str) -> None:
+def test_a_hostile_message_takes_no_time(screen: Screen, unit: str) -> None:
     text = (unit * 4096)[:4000]
     started = time.process_time()
-    shipped.screen(text)
+    screen.screen(text)
     assert time.process_time() - started < 0.25  # the budget is 20 ms; this catches only a blow-up
 
 
-def test_a_text_longer_than_telegram_allows_is_cut(shipped: Screen) -> None:
-    assert shipped.screen("a " * 5000 + "i want to kill myself") == NOTHING
+def test_a_text_longer_than_telegram_allows_is_cut(screen: Screen) -> None:
+    assert screen.screen("a " * 5000 + "i want to kill myself") == NOTHING

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from nudgebot.library.problems import Problems
-from nudgebot.library.safety_files import load_safety
 from nudgebot.programme.catalogue import SafetyLibrary
 from nudgebot.programme.distress import Screen, compile_screen
 
@@ -38,19 +36,6 @@ CORPUS = [
     for row in rows(HERE / "distress_corpus_languages.tsv")
 ]
 ENGLISH = [row for path in sorted((HERE / "distress_corpus").glob("*.tsv")) for row in rows(path)]
-
-
-@pytest.fixture(scope="module")
-def safety() -> SafetyLibrary:
-    problems = Problems(SAFETY)
-    loaded = load_safety(SAFETY, problems)
-    assert not list(problems)
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def screen(safety: SafetyLibrary) -> Screen:
-    return compile_screen(safety)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from nudgebot.programme.catalogue import (
 )
 from nudgebot.programme.distress import NOTHING, Screen, compile_screen
 from nudgebot.programme.distress_model import LONG, features, resemblance
+from tests.programme.conftest import RULE_WORDS
 from tests.programme.measure_distress import CORPUS, SAFETY, corpus
 from tests.programme.train_second_stage import Lesson, learn, written
 
@@ -46,18 +47,9 @@ def safety_of(weights: dict[str, tuple[int, int, int]], *rules: SafetyRule) -> S
 
 
 @pytest.fixture(scope="module")
-def shipped() -> SafetyLibrary:
-    problems = Problems(SAFETY)
-    library = load_safety(SAFETY, problems)
-    assert not list(problems)
-    assert library.second_stage
-    return library
-
-
-@pytest.fixture(scope="module")
-def both(shipped: SafetyLibrary) -> tuple[Screen, Screen]:
+def both(safety: SafetyLibrary) -> tuple[Screen, Screen]:
     """The rules alone, and the rules with the second look."""
-    return compile_screen(replace(shipped, second_stage={})), compile_screen(shipped)
+    return compile_screen(replace(safety, second_stage={})), compile_screen(safety)
 
 
 # --- it only adds ---------------------------------------------------------------------------------------------------
@@ -71,29 +63,8 @@ def test_on_every_labelled_message_what_the_rules_say_stands(both: tuple[Screen,
             assert together.screen(message.text) == said
 
 
-WORDS = [
-    "i",
-    "my",
-    "baby",
-    "husband",
-    "hit",
-    "him",
-    "me",
-    "not",
-    "want",
-    "to",
-    "die",
-    "cry",
-    ".",
-    "is",
-    "limp",
-    "gone",
-    "help",
-]
-
-
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(WORDS), max_size=30))
+@given(st.lists(st.sampled_from(RULE_WORDS), max_size=30))
 def test_whatever_is_written_it_neither_lowers_nor_silences(both: tuple[Screen, Screen], words: list[str]) -> None:
     alone, together = both
     said, found = alone.screen(" ".join(words)), together.screen(" ".join(words))
@@ -182,7 +153,7 @@ def test_no_message_that_measures_it_has_taught_it() -> None:
     assert held_back.isdisjoint(learnt_from)
 
 
-def test_learning_again_writes_the_same_and_what_is_written_is_read(tmp_path: Path, shipped: SafetyLibrary) -> None:
+def test_learning_again_writes_the_same_and_what_is_written_is_read(tmp_path: Path, safety: SafetyLibrary) -> None:
     sad = [Lesson(("i", "cry", name), "low_mood_overwhelm", "ana") for name in ("daily", "alone", "again")]
     glad = [Lesson(("he", "smiles", name), "none", "ruth") for name in ("daily", "wide", "again")]
     limp = [Lesson(("he", "is", "limp"), "medical_emergency", "ruth")] * 2

@@ -23,11 +23,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select, update
 
@@ -38,6 +37,7 @@ from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
 from nudgebot.storage.models import Coordinator, Delivery, Enrolment, Escalation, Inbound, new_id
 from tests.reliability.families import enrol
+from tests.reliability.verdicts import tell
 
 CHECKOUT = Path(nudgebot.__file__).parents[1]
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -357,11 +357,7 @@ def main() -> int:
     verdict = asyncio.run(
         crash_loop(given.kills, given.tips, given.distress, kind=given.database, seed_number=given.seed)
     )
-    if given.json:
-        print(json.dumps(asdict(verdict)))
-    else:
-        Console(width=110).print(table(verdict, given.database, time.monotonic() - began))
-    return 0 if verdict.kept else 1
+    return tell(verdict, table(verdict, given.database, time.monotonic() - began), as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from urllib.parse import parse_qs
 import httpx
 import structlog
 from pydantic import SecretStr
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
@@ -53,6 +52,7 @@ from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
 from nudgebot.storage.models import Delivery, Inbound, new_id
+from tests.reliability.verdicts import tell
 
 TOKEN = "1234567:" + "A" * 24
 CHAT = 4001
@@ -656,14 +656,8 @@ def main() -> int:
     screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
     with tempfile.TemporaryDirectory(prefix="nudgebot-faults-") as folder:
         verdict = asyncio.run(fault_matrix(catalogue, screen, Path(folder)))
-    if given.json:
-        print(json.dumps(asdict(verdict)))
-    else:
-        console = Console(width=130)
-        console.print(table(verdict, time.monotonic() - began))
-        for wrong in verdict.wrong:
-            console.print(wrong)
-    return 0 if verdict.kept else 1
+    shown = table(verdict, time.monotonic() - began)
+    return tell(verdict, shown, wrong=verdict.wrong, as_json=given.json, width=130)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import logging
 import random
 import re
@@ -21,14 +20,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as hour_of_day
 from pathlib import Path
 from typing import TextIO
 
 import structlog
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
@@ -46,6 +44,7 @@ from tests.reliability.crash_loop import KEY
 from tests.reliability.families import enrol
 from tests.reliability.fault_matrix import FarEnd, said
 from tests.reliability.kill_points import Points, Process, process
+from tests.reliability.verdicts import tell
 
 START = datetime(2026, 10, 10, 0, 7, tzinfo=UTC)
 """So that 24 days see the clocks of Europe and of America go back, and Australia's and Paraguay's go on as they went."""
@@ -278,14 +277,7 @@ def main() -> int:
     screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
     with tempfile.TemporaryDirectory(prefix="nudgebot-soak-") as folder:
         verdict = asyncio.run(soak(given.days, given.parents, catalogue, screen, Path(folder), seed_number=given.seed))
-    if given.json:
-        print(json.dumps(asdict(verdict)))
-    else:
-        console = Console(width=110)
-        console.print(table(verdict))
-        for wrong in verdict.days_wrong:
-            console.print(wrong)
-    return 0 if verdict.kept else 1
+    return tell(verdict, table(verdict), wrong=verdict.days_wrong, as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import re
@@ -24,12 +23,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
@@ -49,6 +47,7 @@ from tests.reliability.crash_loop import (
     shares,
     unfinished,
 )
+from tests.reliability.verdicts import tell
 
 TAKEOVER_WITHIN = 15.0
 ACTS = ("sendMessage", "getUpdates")
@@ -331,14 +330,8 @@ def main() -> int:
     began = time.monotonic()
     tips, distress = given.tips or 80 * given.pauses, given.distress or 4 * given.pauses
     verdict = asyncio.run(zombie(given.pauses, tips, distress, seed_number=given.seed))
-    if given.json:
-        print(json.dumps(asdict(verdict)))
-    else:
-        console = Console(width=110)
-        console.print(table(verdict, time.monotonic() - began))
-        for call in verdict.calls_while_another_led:
-            console.print(call)
-    return 0 if verdict.kept else 1
+    shown = table(verdict, time.monotonic() - began)
+    return tell(verdict, shown, wrong=verdict.calls_while_another_led, as_json=given.json)
 
 
 if __name__ == "__main__":
