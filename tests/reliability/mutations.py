@@ -240,6 +240,8 @@ def run_tests(folder: Path, tests: Sequence[str]) -> tuple[bool, str]:
         "pytest",
         "-q",
         "-x",
+        "-m=",
+        "-n0",
         "-p",
         "no:cacheprovider",
         "--no-header",
