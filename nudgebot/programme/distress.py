@@ -20,7 +20,6 @@ from nudgebot.programme.distress_phrases import (
     Runs,
     book_of,
     excused,
-    rarest_demand,
 )
 from nudgebot.programme.distress_words import BREAK, Words, glance
 
@@ -159,7 +158,8 @@ class _Tongue:
         self._lines = lines
         self._by_word: dict[str, list[int]] = {}
         for number, phrase in enumerate(phrases):
-            for word in rarest_demand(phrase, commonness):
+            phrase.ask_the_rarest_first(commonness)
+            for word in phrase.demands[0]:
                 self._by_word.setdefault(word, []).append(number)
         self._doors = frozenset(self._by_word)
 

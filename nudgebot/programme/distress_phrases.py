@@ -117,12 +117,13 @@ class Message:
         """Where the words and runs of this element begin, by length, and which of its phrases are worth trying."""
         lengths: dict[int, Bits] = {}
         phrases = one_of.always
-        words, places = one_of.words, self.places
+        words, places, behind = one_of.words, self.places, one_of.behind
         for door in one_of.doors & self.vocabulary:
             if door in words:
                 length = door.count(" ") + 1
                 lengths[length] = lengths.get(length, 0) | places[door]
-            phrases += one_of.behind.get(door, ())
+            if behind and door in behind:
+                phrases += behind[door]
         seen = self.seen[one_of] = tuple(lengths.items()), phrases
         return seen
 
@@ -299,6 +300,10 @@ class Phrase:
 
     def __post_init__(self) -> None:
         self.demands = tuple(demand for part in self.parts for demand in part.demands)
+
+    def ask_the_rarest_first(self, commonness: Mapping[str, int]) -> None:
+        """The demand that the fewest messages meet comes first: by it a phrase is looked up and most are dropped."""
+        self.demands = tuple(sorted(self.demands, key=lambda demand: sum(commonness[word] for word in demand)))
 
     def possible(self, message: Message) -> bool:
         vocabulary = message.vocabulary
@@ -573,8 +578,3 @@ def inflected(word: str, lexicon: SafetyLexicon) -> frozenset[str]:
     elif word[-1:].isalpha() and word[-1:] not in "aeiouwx":
         stems.add(word + word[-1])
     return frozenset({word} | {stem + ending for stem in stems for ending in lexicon.endings})
-
-
-def rarest_demand(phrase: Phrase, commonness: Mapping[str, int]) -> frozenset[str]:
-    """The demand that the fewest other phrases share: by it a phrase is looked up."""
-    return min(phrase.demands, key=lambda demand: sum(commonness[word] for word in demand))
