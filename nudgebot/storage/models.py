@@ -229,7 +229,7 @@ class Delivery(Base):
     language: Mapped[str] = mapped_column(String(16))
     params: Mapped[dict[str, Any] | None] = mapped_column(Sealed("deliveries|params", "json"))  # what the text needs
     local_date: Mapped[date | None]  # a nudge's day where the parent is
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     due_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]  # later than this it would be stale: it is not sent
     state: Mapped[str] = mapped_column(String(16))  # outbox/outcomes.py State
@@ -286,7 +286,8 @@ class Answer(Base):
     content_version: Mapped[str] = mapped_column(String(12))  # the wording they answered
     choice: Mapped[str] = mapped_column(String(16))  # did_it | not_today | not_for_us, or the button's letter, or skip
     value: Mapped[int | None] = mapped_column(Integer)  # 1 hard .. 5 going well; NULL = not charted
-    answered_at: Mapped[datetime]
+    band: Mapped[str | None] = mapped_column(String(8))  # of the youngest child that day: birth dates are sealed
+    answered_at: Mapped[datetime] = mapped_column(index=True)
     local_date: Mapped[date]
 
 
@@ -306,7 +307,7 @@ class Escalation(Base):
     library_version: Mapped[str] = mapped_column(String(12))  # whose rules found it
     text: Mapped[str | None] = mapped_column(Sealed("escalations|text"))  # shown on demand; deleted after closing
     state: Mapped[str] = mapped_column(String(16), index=True)  # open | acknowledged | closed
-    opened_at: Mapped[datetime]
+    opened_at: Mapped[datetime] = mapped_column(index=True)
     last_heard_at: Mapped[datetime]
     wave: Mapped[int] = mapped_column(Integer, default=0)  # how many rungs of the ladder have been climbed
     next_wave_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -423,6 +424,24 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(48))  # what they did, in one word: 'acknowledged'
     subject: Mapped[str] = mapped_column(String(48))  # 'escalation:12'
     detail: Mapped[str] = mapped_column(String(255), default="")  # facts only, never a person's words
+
+
+class Tally(Base):
+    """How often planning came to no message, since the last heartbeat: what was never promised leaves no delivery."""
+
+    __tablename__ = "tallies"
+    what: Mapped[str] = mapped_column(String(16), primary_key=True)  # late | failed | held ...: services/nudges.py
+    count: Mapped[int]
+
+
+class Heartbeat(Base):
+    """A morning on which the team was told how the daily messages went."""
+
+    __tablename__ = "heartbeats"
+    on: Mapped[date] = mapped_column(primary_key=True)  # the day in the programme's zone
+    since: Mapped[datetime]  # it told of what was promised from then ...
+    until: Mapped[datetime]  # ... to just before then; the next one goes on there
+    passed: Mapped[dict[str, Any]] = mapped_column(JSON)  # the tallies of that time
 
 
 class Lease(Base):
