@@ -84,6 +84,8 @@ async def _keep(turn: Turn, sent: Delivery, parent: Parent, question: str, choic
         too_late = first is not None and turn.now - first.answered_at > CHANGEABLE_FOR
         if standing.choice == choice or too_late:
             return False
+    today = local_date(turn.now, parent.enrolment.tz or "UTC")
+    youngest = nudges.stage_of(turn, parent.growing[0], today) if parent.growing else None
     await answers.keep(
         turn.session,
         enrolment_id=parent.enrolment.id,
@@ -92,8 +94,9 @@ async def _keep(turn: Turn, sent: Delivery, parent: Parent, question: str, choic
         content_version=sent.content_version,
         choice=choice,
         value=value,
+        band=youngest.band.id if youngest and youngest.band else None,
         now=turn.now,
-        local_date=local_date(turn.now, parent.enrolment.tz or "UTC"),
+        local_date=today,
     )
     return True
 

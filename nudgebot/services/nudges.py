@@ -24,7 +24,7 @@ from nudgebot.programme.selection import (
 )
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services.promises import Recipient, compose, promise, promise_all, reply
-from nudgebot.storage import answers, deliveries, people
+from nudgebot.storage import answers, deliveries, people, reports
 from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
 from nudgebot.storage.deliveries import NewDelivery
 from nudgebot.storage.encryption import WrongKey
@@ -40,6 +40,9 @@ WITHIN = 0.03
 
 RESUMED_AT_ONCE = 200
 """Pauses ended in one transaction."""
+
+PROMISED = ("tip", "quiet")
+"""What leaves a delivery.  All else that planning comes to would leave no trace, and is tallied for the next morning."""
 
 SOFT_GAP = timedelta(hours=36)
 """After somebody has told of a heavy time, half the messages: a day without one between two (safety.md 2.2)."""
@@ -77,6 +80,7 @@ async def plan_due(runtime: Runtime, batch: int = AT_LEAST) -> dict[str, int]:
         async with runtime.turn() as turn:
             numbers = await people.due(turn.session, turn.now, batch)
             got = await _plan(turn, numbers)
+            await reports.tally(turn.session, (what for what in got if what not in PROMISED))
         for what in got:
             PLANNED.labels(what).inc()
         done.update(got)

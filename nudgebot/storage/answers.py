@@ -21,6 +21,7 @@ async def keep(
     content_version: str,
     choice: str,
     value: int | None,
+    band: str | None,
     now: datetime,
     local_date: date,
 ) -> None:
@@ -34,6 +35,7 @@ async def keep(
             content_version=content_version,
             choice=choice,
             value=value,
+            band=band,
             answered_at=now,
             local_date=local_date,
         )

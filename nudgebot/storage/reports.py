@@ -66,10 +66,12 @@ async def tell(session: AsyncSession, on: date, span: Span) -> None:
     await session.flush()
 
 
-async def passed(session: AsyncSession, first: date, last: date) -> dict[date, dict[str, int]]:
-    """Morning -> what planning came to before it, where it was no message."""
-    rows = await session.execute(select(Heartbeat.on, Heartbeat.passed).where(Heartbeat.on.between(first, last)))
-    return {on: passed for on, passed in rows}
+async def passed(session: AsyncSession, span: Span) -> list[tuple[datetime, dict[str, int]]]:
+    """From when a telling began that began within the span, and what planning came to where it was no message."""
+    rows = await session.execute(
+        select(Heartbeat.since, Heartbeat.passed).where(_within(Heartbeat.since, span)).order_by(Heartbeat.on)
+    )
+    return [(since, passed) for since, passed in rows]
 
 
 async def promised(session: AsyncSession, span: Span) -> list[Promised]:

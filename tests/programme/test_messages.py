@@ -19,7 +19,7 @@ from nudgebot.channels.base import Address
 from nudgebot.channels.telegram.callback_data import LONGEST, encode
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
 from nudgebot.clock import MovableClock
-from nudgebot.programme import escalation
+from nudgebot.programme import escalation, heartbeat
 from nudgebot.programme.catalogue import ANYWHERE, Catalogue, LineKind, Pace, SupportLine
 from nudgebot.programme.distress import Finding, Screen
 from nudgebot.programme.messages import (
@@ -83,6 +83,8 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
         "check_ins.{}": set(questions.CHECK_INS),
         "command.{}": {command.name for command in (*COMMANDS, *STAFF_COMMANDS)},
         "early.{}": {str(weeks) for weeks in questions.WEEKS_EARLY if weeks},
+        "heartbeat.{}_sent": {"nothing", "few"},
+        "heartbeat.why.{}": set(heartbeat.REASONS),
         "look.{}": set(case_work.LOOKS),
         "later.{}": set(nudges.ASK_LATER.values()),
         "later.{}.thanks": set(nudges.ASK_LATER.values()),

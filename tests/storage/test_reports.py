@@ -92,9 +92,7 @@ async def test_what_planning_came_to_is_added_up_and_begins_anew_after_each_morn
         assert await reports.told(session, date(2026, 11, 22))
         assert not await reports.told(session, date(2026, 11, 23))
         assert await reports.last_until(session) == NOON
-        assert await reports.passed(session, date(2026, 11, 22), date(2026, 11, 22)) == {
-            date(2026, 11, 22): {"late": 3, "held": 1}
-        }
+        assert await reports.passed(session, WEEK) == [(WEEK[0], {"late": 3, "held": 1})]
 
 
 async def test_daily_messages_are_counted_by_their_end_within_the_span(database: Database, books: Books):
