@@ -20,7 +20,7 @@ from typing import Any
 
 import uvicorn
 
-from nudgebot import scheduler, web
+from nudgebot import scheduler, watchdog, web
 from nudgebot.channels import email, webhook_alert
 from nudgebot.channels.base import Channel, Halted, Refused, Rejected
 from nudgebot.channels.telegram import application as telegram_application
@@ -64,7 +64,7 @@ SAYS_WHO_LEADS_WITHIN = 1.5
 ANSWERS_WITHIN = 5.0
 """Seconds after which a database that has not answered is not well."""
 
-LEADING = ("outbox", "handling", "polling", "notices", "menus")
+LEADING = ("outbox", "handling", "polling", "notices", "menus", "watchdog")
 """The parts that only the leader runs."""
 
 
@@ -239,7 +239,7 @@ class App:
         if self.server is not None:
             self.server.should_exit = True
         for task in self.tasks:
-            if task.get_name() in ("polling", "lease", "menus", "notices", "withdrawing"):
+            if task.get_name() in ("polling", "lease", "menus", "notices", "withdrawing", "watchdog"):
                 task.cancel()  # a long poll confirms nothing: giving it up loses nothing
         await asyncio.wait(self.tasks, timeout=5) if self.tasks else None
         for task in self.tasks:
@@ -345,6 +345,8 @@ class App:
             self._run("polling", self.intake.poll(self._may_poll))
         self._run("notices", notices.listen(runtime.database, self._notice))
         self._run("menus", telegram_application.try_to_set_menus(self.application, runtime.catalogue))
+        if runtime.settings.watchdog_url is not None:
+            self._run("watchdog", watchdog.keep_calling(runtime.settings.watchdog_url.get_secret_value(), self.health))
         if self.ticking:
             self.ticks = scheduler.Ticks(runtime, self.term.trusted)
             self.ticks.start()

@@ -50,6 +50,7 @@ class Runtime:
     announces: bool = False  # this process does not send: the one that does is told of what is written here
 
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
+    wants_report: list[int] = field(default_factory=list)  # coordinators who asked for the week's figures
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
 
     library: Catalogue = field(

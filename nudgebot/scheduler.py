@@ -26,6 +26,7 @@ from nudgebot.services import (
     library,
     nudges,
     on_call,
+    report,
     support_lines,
 )
 from nudgebot.storage import deliveries, inbound, letters
@@ -92,6 +93,7 @@ JOBS: tuple[Job, ...] = (
     Job("lines", 60.0, support_lines.refresh),
     Job("consents", 3600.0, consents.ask_again),
     Job("library", 2.0, library.reload),
+    Job("report", 2.0, report.answer),
     Job("expire", 30.0, expire),
     Job("tidy", 3600.0, tidy),
 )

@@ -20,6 +20,8 @@ from pydantic_settings import (
 
 PREFIX = "NUDGEBOT_"
 
+_WEB_ADDRESS = r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1)[:/]\S*"
+
 LONGEST_MAIL_ADDRESS = 64
 """Characters: as long as the identifier of a delivery may be."""
 
@@ -137,6 +139,11 @@ class Settings(BaseSettings):
         description="Mail server for the second channel: `smtp://user:password@host:587` (STARTTLS) or `smtps://`; "
         "`?from=bot@example.org` names the sender where the user is no address.",
     )
+    watchdog_url: SecretStr | None = Field(
+        None,
+        description="Address that the leader calls every three minutes while it is well; a watchdog there tells you when "
+        "the calls end.",
+    )
     encryption_key: SecretStr | None = Field(
         None,
         description="Key ring for names, birth dates and free text: 32 bytes in base64, newest first, comma between. "
@@ -209,9 +216,16 @@ class Settings(BaseSettings):
             mail = address.startswith("mailto:") and re.fullmatch(r"[^@\s,;?]+@[^@\s,;?]+", address[7:])
             if mail and len(address[7:]) > LONGEST_MAIL_ADDRESS:
                 raise ValueError(f"takes mail addresses of at most {LONGEST_MAIL_ADDRESS} characters")
-            if not (mail or re.fullmatch(r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1)[:/]\S*", address)):
+            if not (mail or re.fullmatch(_WEB_ADDRESS, address)):
                 raise ValueError("must be mailto:… or https://… addresses with commas between")
         return value if _listed(value) else None
+
+    @field_validator("watchdog_url")
+    @classmethod
+    def _watchdog_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(_WEB_ADDRESS, value.get_secret_value()):
+            raise ValueError("must be an https://… address")
+        return value
 
     @field_validator("smtp_url")
     @classmethod

@@ -10,11 +10,13 @@ from nudgebot.cli.content import content
 from nudgebot.cli.distress import distress
 from nudgebot.cli.opening import err, out
 from nudgebot.cli.programme import app
+from nudgebot.cli.report import report
 from nudgebot.cli.team import coordinator, escalations
 from nudgebot.settings import BadSettings, read_settings
 
 __all__ = ["app", "main", "out"]
 
+app.command()(report)
 app.add_typer(content, name="content")
 app.add_typer(distress, name="distress")
 app.add_typer(coordinator, name="coordinator")

@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import date, time, timedelta
 from typing import Any
 
 from nudgebot.programme.catalogue import SEVERITIES
+
+MIDNIGHT = time(0)
+
+EVERYBODY = "everybody"
 
 FEWEST = 10
 """Parents in a group that is shown."""
@@ -75,6 +79,14 @@ def curves(stays: Iterable[Stay]) -> list[Curve]:
     return [_curve(group, groups[group]) for group in sorted(groups)]
 
 
+def together(stays: Iterable[Stay]) -> Curve:
+    """Of everybody, whenever they joined.  Without their number where it would tell the size of a group that is hidden."""
+    everybody = list(stays)
+    curve = _curve(EVERYBODY, everybody)
+    hidden = any(one.parents is None for one in curves(everybody))
+    return replace(curve, parents=None) if hidden else curve
+
+
 def _curve(group: str, stays: Sequence[Stay]) -> Curve:
     """A life table (Cutler and Ederer 1958, without the half weeks): a week's loss among those who could be lost in it.
 
@@ -85,10 +97,11 @@ def _curve(group: str, stays: Sequence[Stay]) -> Curve:
         return Curve(group, None, ())
     kept = [1.0]
     for week in range(max(stay.weeks for stay in stays)):
-        at_risk = sum(one.parents for one in stays if (one.weeks > week if one.stayed is None else one.stayed >= week))
-        left = sum(one.parents for one in stays if one.stayed == week)
+        followed = [one for one in stays if one.weeks > week and (one.stayed is None or one.stayed >= week)]
+        at_risk = sum(one.parents for one in followed)
         if not enough(at_risk):
             break
+        left = sum(one.parents for one in followed if one.stayed == week)
         kept.append(kept[-1] * (1 - left / at_risk))
     return Curve(group, joined, tuple(kept))
 
@@ -282,6 +295,7 @@ class Report:
     joined: int  # between these days
     left: int
     unreachable: int  # now
+    everybody: Curve
     months: Sequence[Curve]
     cohorts: Sequence[Curve]
     themes: Sequence[Share]
@@ -290,6 +304,7 @@ class Report:
     kinds: Sequence[Quality]
     days: Sequence[Quality]
     cases: Sequence[Waiting]
+    names: Mapping[str, str]  # of themes and bands, for people
 
     @property
     def daily(self) -> Quality:
@@ -299,7 +314,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; dates as YYYY-MM-DD; null = too few to show."""
-        found: dict[str, Any] = _plain(asdict(self))
+        found: dict[str, Any] = _plain({**asdict(self), "daily": asdict(self.daily)})
         return found
 
 

@@ -20,7 +20,7 @@ from nudgebot.channels.telegram.callback_data import LONGEST, encode
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
 from nudgebot.clock import MovableClock
 from nudgebot.programme import escalation, heartbeat
-from nudgebot.programme.catalogue import ANYWHERE, Catalogue, LineKind, Pace, SupportLine
+from nudgebot.programme.catalogue import ANYWHERE, THEMES, Catalogue, LineKind, Pace, SupportLine
 from nudgebot.programme.distress import Finding, Screen
 from nudgebot.programme.messages import (
     HELLO,
@@ -97,6 +97,7 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
         "severity.{}": set(escalation.LADDER),
         "support.channel.{}": set(get_args(get_type_hints(SupportLine)["channel"])),
         "support.kind.{}": set(EVERY_KIND),
+        "theme.{}": set(THEMES),
         "tip.{}": set(check_ins.TIP_CHOICES),
         "tip.toast.{}": set(check_ins.TIP_CHOICES),
     }

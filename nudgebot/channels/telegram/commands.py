@@ -15,6 +15,7 @@ from nudgebot.services import (
     library,
     on_call,
     onboarding,
+    report,
     settings_menu,
     support_lines,
 )
@@ -120,6 +121,10 @@ async def _reload(turn: Turn, coordinator: Coordinator, _: str) -> None:
     await library.ask(turn, coordinator)
 
 
+async def _report(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await report.ask(turn, coordinator)
+
+
 COMMANDS: tuple[Command, ...] = (
     Command("start", _start),
     Command("tip", _for_parents(help_desk.show_tip)),
@@ -136,6 +141,7 @@ STAFF_COMMANDS: tuple[Command, ...] = (
     Command("cases", _for_staff(_cases)),
     Command("duty", _for_staff(_duty)),
     Command("lines", _for_staff(_lines)),
+    Command("report", _for_staff(_report)),
     Command("done", _for_staff(_done)),
     Command("reload", _for_staff(_reload)),
 )
