@@ -24,13 +24,13 @@ PATIENCE = 10.0
 Health = Callable[[], Awaitable[dict[str, object]]]
 
 
-async def keep_calling(url: str, health: Health, every: float = EVERY, soon: float = SOON) -> None:
+async def keep_calling(url: str, health: Health) -> None:
     """For as long as the process leads.  Nothing that happens here may disturb it."""
     while True:
         well = await _well(health)
         if well:
             await call(url)
-        await asyncio.sleep(every if well else soon)
+        await asyncio.sleep(EVERY if well else SOON)
 
 
 async def _well(health: Health) -> bool:

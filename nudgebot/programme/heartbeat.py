@@ -18,8 +18,8 @@ from nudgebot.programme.planning import at_local, local_date
 SETTLES = timedelta(minutes=15)
 """What was promised less long ago may still be on its way, and is the next morning's."""
 
-FEWEST_FOR_HALF = 10
-"""Of fewer messages it is no alarm if more than half did not go."""
+FEWEST_LOST = 2
+"""One message that did not go is told among the others; from two on it is an alarm if they are half of all."""
 
 Reason = Literal["too_late", "refused", "no_text", "unreadable", "blocked", "waiting"]
 REASONS: tuple[Reason, ...] = ("too_late", "refused", "no_text", "unreadable", "blocked", "waiting")
@@ -57,11 +57,12 @@ class Beat:
 
     @property
     def alarm(self) -> Literal["nothing", "few"] | None:
-        """`nothing` was sent, or `few`er than half, of what could have been."""
+        """`nothing` was sent of what could have been, or `few`: half of it or more did not go."""
         went = self.sent + self.unknown
+        lost = self.reachable - went
         if self.reachable and not went:
             return "nothing"
-        return "few" if self.reachable >= FEWEST_FOR_HALF and went * 2 < self.reachable else None
+        return "few" if lost >= FEWEST_LOST and lost >= went else None
 
 
 def beat(promised: Iterable[Promised], passed: Mapping[str, int], overdue: int) -> Beat:
