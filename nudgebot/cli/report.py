@@ -43,7 +43,7 @@ def report(
     if (html or png) and not draws:
         err.print("Pictures need matplotlib, which is not installed: pip install 'nudgebot[pictures]'.", markup=False)
     if html:
-        _write(html, "--html", _page(found, draws).encode())
+        _write(html, "--html", page_of(found, draws=draws).encode())
     if png and draws:
         _write_pictures(png, found)
     if as_json:
@@ -71,7 +71,7 @@ def _days(first: str | None, last: str | None, yesterday: date) -> tuple[date, d
     return begin, end
 
 
-def _page(found: Report, draws: bool) -> str:
+def page_of(found: Report, *, draws: bool) -> str:
     from nudgebot.services import report_charts, report_page
 
     charts: dict[str, Chart] = {chart.name: chart for chart in report_charts.CHARTS} if draws else {}
