@@ -51,6 +51,7 @@ class Runtime:
 
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
     wants_report: list[int] = field(default_factory=list)  # coordinators who asked for the week's figures
+    pictures: dict[str, bytes] = field(default_factory=dict)  # the newest report's, until the outbox has sent them
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
 
     library: Catalogue = field(

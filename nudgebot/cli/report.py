@@ -41,7 +41,11 @@ def report(
     found = run_async(lambda: _gathered(first, last))
     draws = find_spec("matplotlib") is not None
     if (html or png) and not draws:
-        err.print("Pictures need matplotlib, which is not installed: pip install 'nudgebot[pictures]'.", markup=False)
+        err.print(
+            "Pictures need matplotlib, which is not installed: pip install 'nudgebot[pictures]'.",
+            markup=False,
+            soft_wrap=True,
+        )
     if html:
         _write(html, "--html", page_of(found, draws=draws).encode())
     if png and draws:

@@ -301,6 +301,8 @@ class Sender:
                     params = {**params, "said": await letters.words(session, row.content_id)}
             elif row.kind == Kind.BROADCAST:
                 params = {**params, "words": await self._words_of(row.content_id)}
+            elif row.kind == Kind.PICTURE:
+                params = {**params, "picture": self.runtime.pictures.get(params["chart"])}
             promised = Promised(row.number, Kind(row.kind), row.content_id, row.language, params, row.created_at)
             message = render(self.runtime.catalogue, promised, now)
             patience = PATIENCE.get(row.lane, BULK_PATIENCE)

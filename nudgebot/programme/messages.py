@@ -39,6 +39,7 @@ class Kind(StrEnum):
     CARD = "card"
     SUPPORT = "support"  # the lines of a country
     CHECK_IN = "check_in"  # on a message of its own
+    PICTURE = "picture"  # a chart for the team
     TIP_AGAIN = "tip_again"  # today's tip, shown once more without its questions
     NUDGE = "nudge"  # the daily message: a tip or a hello, perhaps with a check-in
     BROADCAST = "broadcast"  # news of the team to many
@@ -61,6 +62,7 @@ PROMISES: Mapping[Kind, Promise] = {
     Kind.LETTER: Promise(0, True, timedelta(hours=24)),
     Kind.REPLY: Promise(1, False, timedelta(hours=1)),
     Kind.CARD: Promise(1, False, timedelta(hours=1)),
+    Kind.PICTURE: Promise(1, False, timedelta(hours=1)),
     Kind.TIP_AGAIN: Promise(1, False, timedelta(hours=1)),
     Kind.SUPPORT: Promise(1, True, timedelta(hours=24)),
     Kind.CHECK_IN: Promise(2, False, None),
@@ -139,6 +141,7 @@ class Outgoing:
     ask_location: str | None = None  # the words on a key that shares the place
     silent: bool = False
     protected: bool = False  # cannot be forwarded or saved
+    picture: bytes | None = None  # a PNG; the text is its caption
     about: Mapping[str, object] = field(default_factory=dict)  # for machines: {"case": 12, "severity": "urgent"}
 
 
@@ -325,6 +328,13 @@ def _reply(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     )
 
 
+def _picture(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
+    """A chart with its caption; raises KeyError when it is gone, because pictures are kept in memory only."""
+    if promised.params["picture"] is None:
+        raise KeyError("picture")
+    return replace(_reply(catalogue, promised, now), picture=promised.params["picture"])
+
+
 def _letter(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     """A line of ours, and below it what a person wrote; raises KeyError when that has been deleted."""
     if promised.params["said"] is None:
@@ -407,6 +417,7 @@ _RENDERERS = {
     Kind.ALERT: _reply,
     Kind.DRILL: _reply,
     Kind.LETTER: _letter,
+    Kind.PICTURE: _picture,
     Kind.BROADCAST: _broadcast,
     Kind.SAFETY_LINE: _safety_line,
     Kind.CARD: _card,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import date, timedelta
+from importlib.util import find_spec
 
 from nudgebot.clock import zone
 from nudgebot.programme import heartbeat
 from nudgebot.programme import report as rules
 from nudgebot.programme.catalogue import THEMES, Catalogue
-from nudgebot.programme.messages import date_value
+from nudgebot.programme.messages import Kind, date_value
 from nudgebot.programme.planning import at_local, local_date
 from nudgebot.programme.report import Report
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services.promises import Recipient, reply
+from nudgebot.services import report_charts
+from nudgebot.services.promises import Recipient, promise, reply
 from nudgebot.storage import people, reports
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator
@@ -98,14 +101,25 @@ async def answer(runtime: Runtime) -> dict[str, int]:
     asked, runtime.wants_report = runtime.wants_report, []
     async with runtime.database.read() as session:
         found = await gather(runtime, session, *latest_week(runtime))
-    log().info("report.gathered", asked=len(asked))
+    pictures = await asyncio.to_thread(_drawn, found) if find_spec("matplotlib") else {}
+    runtime.pictures = {f"{found.last}:{name}": drawn for name, drawn in pictures.items()}
+    log().info("report.gathered", asked=len(asked), pictures=len(pictures))
     async with runtime.turn() as turn:
         for coordinator in await people.coordinators_by_id(turn.session, asked):
             to = Recipient.coordinator(coordinator)
             days = {"first": date_value(found.first), "last": date_value(found.last)}
             lines = "\n".join(key_figures(turn.catalogue, found, to.language))
             await reply(turn, to, "report.week", values={**days, "lines": lines})
+            for name in pictures:
+                chart = {"chart": f"{found.last}:{name}", "silent": True}
+                await promise(turn, to, Kind.PICTURE, f"report.picture.{name}", chart)
     return {"reported": len(asked)}
+
+
+def _drawn(found: Report) -> dict[str, bytes]:
+    """PNG by the chart's name, of those that have something to show.  Takes a second or two, in a thread of its own."""
+    pictures = {chart.name: report_charts.drawn(chart, found, "png") for chart in report_charts.IN_THE_CHAT}
+    return {name: drawn for name, drawn in pictures.items() if drawn is not None}
 
 
 def key_figures(catalogue: Catalogue, found: Report, language: str) -> list[str]:

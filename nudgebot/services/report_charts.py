@@ -284,4 +284,6 @@ MOOD = Chart("mood", _moods)
 DELIVERIES = Chart("deliveries", _deliveries)
 LATENESS = Chart("lateness", _lateness)
 
+IN_THE_CHAT = (RETENTION, THEMES, MOOD, DELIVERIES)
+
 CHARTS = (RETENTION, COHORTS, THEMES, MOOD, DELIVERIES, LATENESS)

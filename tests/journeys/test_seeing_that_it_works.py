@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 
 import pytest
 from pydantic import SecretStr
@@ -104,7 +105,7 @@ async def test_the_week_is_told_in_the_chat_to_the_team_alone_and_of_fewer_than_
     anna = await joins("Anna")
     await taps(anna, "Did it")
     await bot.until(MONDAY + timedelta(hours=8))
-    counting, week = await tells(ruth, "/report")
+    counting, week, *pictures = await tells(ruth, "/report")
     assert counting.text.startswith("Counting the week")
     assert week.text.split("\n")[:6] == [
         "From 16 November 2026 to 22 November 2026",
@@ -115,5 +116,7 @@ async def test_the_week_is_told_in_the_chat_to_the_team_alone_and_of_fewer_than_
         "Did it, of those who answered: too few to show",
     ]
     assert "How parents are: too few to show" in week.text
+    if find_spec("matplotlib"):  # of one parent, only what became of the messages may be shown
+        assert [(one.text, bool(one.photo), one.silent) for one in pictures] == [("Daily messages, by day", True, True)]
     [answer] = await tells(anna, "/report")
     assert "Parents:" not in answer.text

@@ -46,7 +46,17 @@ from nudgebot.programme.messages import (
 )
 from nudgebot.programme.support import lines_for
 from nudgebot.runtime import Runtime
-from nudgebot.services import case_work, cases, check_ins, escalations, nudges, onboarding, questions, settings_menu
+from nudgebot.services import (
+    case_work,
+    cases,
+    check_ins,
+    escalations,
+    nudges,
+    onboarding,
+    questions,
+    report_charts,
+    settings_menu,
+)
 from nudgebot.services.questions import QUESTIONS
 from nudgebot.storage import people
 from nudgebot.storage.database import Database
@@ -91,6 +101,7 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
         "later.{}.yes": set(nudges.ASK_LATER.values()),
         "outcome.{}": set(escalation.OUTCOMES),
         "pace.{}": set(Pace),
+        "report.picture.{}": {chart.name for chart in report_charts.IN_THE_CHAT},
         "safety.{}": buttons,
         "safety.toast.{}": buttons,
         "settings.change.{}": set(QUESTIONS) - {"consent", "confirm", "early"},
