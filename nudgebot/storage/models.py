@@ -431,7 +431,7 @@ class Tally(Base):
 
     __tablename__ = "tallies"
     what: Mapped[str] = mapped_column(String(16), primary_key=True)  # late | failed | held ...: services/nudges.py
-    count: Mapped[int]
+    count: Mapped[int]  # parents whose moment came
 
 
 class Heartbeat(Base):
