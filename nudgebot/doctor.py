@@ -39,7 +39,7 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Every part looked at, whatever the others say.  Writes nothing."""
     database, known = await _database(settings)
-    found = [await _token(settings), database, *await _second_channel(settings)]
+    found = [await _token(settings), database, *await _second_channel(settings), _watchdog(settings)]
     if known.team and not known.on_duty:
         found.append(
             Finding("duty", "warn", "nobody is on duty, so alerts go to the leads; /duty in the chat changes that.")
@@ -120,6 +120,14 @@ async def _second_channel(settings: Settings) -> list[Finding]:
         except Refused as refused:
             return [Finding("alerts", "bad", f"{refused.says}; check {PREFIX}SMTP_URL.")]
     return [Finding("alerts", "good", f"alerts also go to {addresses}")]
+
+
+def _watchdog(settings: Settings) -> Finding:
+    """Would anybody hear that the bot is gone?  Nothing is called: that would say that it is well."""
+    if settings.watchdog_url is None:
+        says = f"there is none: nobody hears of it when the bot is gone. Set {PREFIX}WATCHDOG_URL."
+        return Finding("watchdog", "warn", says)
+    return Finding("watchdog", "good", "its address is called every three minutes while the bot is well")
 
 
 def _content(settings: Settings, catalogue: Catalogue) -> list[Finding]:

@@ -91,6 +91,7 @@ def refused(ran: Ran) -> str:
 def test_the_table_of_settings_names_every_one_and_shows_no_secret(nudgebot):
     secrets = {name.upper(): f"the-secret-{name}" for name in SECRETS}
     secrets |= {"ALERT_TO": "https://hooks.example/the-secret", "SMTP_URL": "smtp://bot:the-secret@mail.example"}
+    secrets |= {"WATCHDOG_URL": "https://watchdog.example/the-secret"}
     ran = nudgebot("settings", **secrets, DATABASE_URL="postgresql://ruth:hunter2@127.0.0.1/nudgebot")
     assert ran.code == 0
     for name, field in Settings.model_fields.items():
@@ -386,7 +387,8 @@ def test_the_doctor_names_every_trouble_with_its_mend_and_writes_nothing(nudgebo
     ran = nudgebot("doctor")
     assert ran.code == 1
     assert findings(ran) == {
-        "token": "bad", "database": "look", "alerts": "look", "content": "ok", "review": "bad", "helplines": "look"
+        "token": "bad", "database": "look", "alerts": "look", "watchdog": "look", "content": "ok", "review": "bad",
+        "helplines": "look",
     }  # fmt: skip
     assert "`nudgebot run` makes it" in ran.out
     assert not list(tmp_path.iterdir())

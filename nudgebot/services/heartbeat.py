@@ -91,7 +91,7 @@ async def _tell(turn: Turn, reader: Coordinator, on: date, span: Span, facts: Fa
     values = {
         "since": moment_in_words(span[0], turn.now, tz, to.language),
         "zone": tz,
-        "lines": "\n".join(lines(turn.runtime, facts, to.language)),
+        "lines": "\n".join([*lines(turn.runtime, facts, to.language), *_week(turn.catalogue, on, to.language)]),
     }
     once, alarm = f"heartbeat:{on}:{reader.id}", facts.beat.alarm
     if alarm is None:
@@ -139,6 +139,12 @@ def lines(runtime: Runtime, facts: Facts, language: str) -> list[str]:
     if facts.open or facts.taken:
         found.append(say("heartbeat.cases", open=facts.open, taken=facts.taken))
     return found + _content(runtime, language)
+
+
+def _week(catalogue: Catalogue, on: date, language: str) -> list[str]:
+    """On the first working day of a week, how the last one went is worth a look."""
+    first = on.weekday() == min(catalogue.settings.duty.days, default=0)
+    return [catalogue.phrase("heartbeat.week", language)] if first else []
 
 
 def _content(runtime: Runtime, language: str) -> list[str]:

@@ -64,6 +64,7 @@ async def test_every_morning_the_leads_and_those_on_duty_read_in_one_silent_mess
             "New: 2, left: 1",
         ]
         assert "Texts nobody has reviewed: " in morning.text
+        assert morning.text.endswith("How the last week went: /report")  # on Mondays
         assert "United Kingdom: nobody has called a crisis line there lately. /lines GB" in morning.text
         assert not any(word in morning.text for word in ("Anna", "Ben", "Ruth"))
     assert all("Test of the alarm" in str(one["text"]) for one in hook.posted)

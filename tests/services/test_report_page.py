@@ -223,6 +223,7 @@ def test_what_cannot_be_says_why(shell: CliRunner, words: list[str], says: str):
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
+@pytest.mark.slow
 async def test_a_browser_and_the_judge_of_accessibility_find_nothing_to_complain_about(drawn: str, tmp_path: Path):
     """WCAG 2.2 by axe; contrast is hardest on a dark ground."""
     playwright = pytest.importorskip("playwright.async_api", reason="playwright drives the browser")
