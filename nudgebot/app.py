@@ -195,6 +195,7 @@ class App:
         self.ticking = ticking
         try:
             await self._reached(telegram_application.connect)
+            self.runtime.start_link = self.channel.start_link
             await self._listen()
             await self._reached(self._say_how_updates_come)
             # Telegram may have kept us waiting for longer than the lease lives.

@@ -54,6 +54,10 @@ class Runtime:
     pictures: dict[str, bytes] = field(default_factory=dict)  # the newest report's, until the outbox has sent them
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
 
+    start_link: Callable[[str], str] = field(
+        default=lambda payload: f"/start {payload}"
+    )  # leads to this bot with a word
+
     library: Catalogue = field(
         init=False
     )  # as the files say it; `catalogue` knows what the team's calls have shown, too

@@ -8,6 +8,7 @@ import sys
 from nudgebot.cli.broadcast import broadcast
 from nudgebot.cli.content import content
 from nudgebot.cli.distress import distress
+from nudgebot.cli.families import cohort, family
 from nudgebot.cli.opening import err, out
 from nudgebot.cli.programme import app
 from nudgebot.cli.report import report
@@ -22,6 +23,8 @@ app.add_typer(distress, name="distress")
 app.add_typer(coordinator, name="coordinator")
 app.add_typer(escalations, name="escalations")
 app.add_typer(broadcast, name="broadcast")
+app.add_typer(cohort, name="cohort")
+app.command()(family)
 
 
 def main() -> None:

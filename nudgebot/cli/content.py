@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from nudgebot.cli.opening import Language, content_folder, day_of, err, out
+from nudgebot.cli.opening import Language, content_folder, day_of, err, open_runtime_here, out, run_async
 from nudgebot.cli.spreadsheet import export, import_
 from nudgebot.programme.catalogue import Pace
 from nudgebot.settings import BadSettings
@@ -143,6 +144,41 @@ def diff(
         _say(line)
     if not found.found:
         _say(f"Nothing has changed since {revision}.")
+
+
+@content.command()
+def ratings(
+    everything: Annotated[bool, typer.Option("--all", help="Earlier wordings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """How many parents say "Not for us" of each tip, as it is worded today, surest first."""
+    from nudgebot.programme.ratings import Rating
+    from nudgebot.storage import answers
+
+    async def work() -> list[tuple[Rating, bool]]:
+        async with open_runtime_here() as runtime, runtime.database.read() as session:
+            tips = runtime.catalogue.tips
+            found = await answers.ratings(session)
+            return [(one, one.tip in tips and tips[one.tip].version == one.version) for one in found]
+
+    found = [(one, current) for one, current in run_async(work) if current or everything]
+    found.sort(key=lambda pair: (-pair[0].between[0], pair[0].tip))
+    if as_json:
+        rows = [
+            {"tip": one.tip, "version": one.version, "current": current, "answered": one.answered, "did_it": one.did_it,
+             "not_today": one.not_today, "not_for_us": one.not_for_us, "share": one.share, "low": one.between[0],
+             "high": one.between[1]}
+            for one, current in found
+        ]  # fmt: skip
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return
+    table = Table("tip", "wording", "answers", "did it", "not for us", "between (95 %)", box=None)
+    for one, current in found:
+        low, high = one.between
+        share = "-" if one.share is None else f"{one.share:.0%}"
+        wording = one.version if current else f"{one.version} (earlier)"
+        table.add_row(one.tip, wording, str(one.answered), str(one.did_it), share, f"{low:.0%} to {high:.0%}")
+    out.print(table if found else "Nobody has answered a tip as it is worded today.")
 
 
 def _say(text: str, style: str = "") -> None:

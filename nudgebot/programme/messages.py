@@ -42,6 +42,7 @@ class Kind(StrEnum):
     PICTURE = "picture"  # a chart for the team
     TIP_AGAIN = "tip_again"  # today's tip, shown once more without its questions
     NUDGE = "nudge"  # the daily message: a tip or a hello, perhaps with a check-in
+    PREVIEW = "preview"  # a daily message as a parent would have it, shown to the team
     BROADCAST = "broadcast"  # news of the team to many
 
 
@@ -64,6 +65,7 @@ PROMISES: Mapping[Kind, Promise] = {
     Kind.CARD: Promise(1, False, timedelta(hours=1)),
     Kind.PICTURE: Promise(1, False, timedelta(hours=1)),
     Kind.TIP_AGAIN: Promise(1, False, timedelta(hours=1)),
+    Kind.PREVIEW: Promise(1, False, timedelta(hours=1)),
     Kind.SUPPORT: Promise(1, True, timedelta(hours=24)),
     Kind.CHECK_IN: Promise(2, False, None),
     Kind.NUDGE: Promise(3, False, None),
@@ -142,6 +144,7 @@ class Outgoing:
     silent: bool = False
     protected: bool = False  # cannot be forwarded or saved
     picture: bytes | None = None  # a PNG; the text is its caption
+    qr: str = ""  # a link that stands above the words as a picture to be scanned
     about: Mapping[str, object] = field(default_factory=dict)  # for machines: {"case": 12, "severity": "urgent"}
 
 
@@ -324,6 +327,7 @@ def _reply(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
         ask_location=catalogue.phrase(location, promised.language) if location else None,
         silent=bool(params.get("silent")),
         protected=bool(params.get("protected")),
+        qr=params.get("qr", ""),
         about=params.get("about") or {},
     )
 
@@ -411,6 +415,7 @@ def _safety(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing
 
 _RENDERERS = {
     Kind.NUDGE: _nudge,
+    Kind.PREVIEW: _nudge,
     Kind.CHECK_IN: _check_in,
     Kind.TIP_AGAIN: _tip_again,
     Kind.REPLY: _reply,

@@ -53,7 +53,8 @@ async def pause_until_date(turn: Turn, parent: Parent, text: str) -> None:
     await _pause_until(turn, parent, day)
 
 
-async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
+async def rest(turn: Turn, parent: Parent, day: date | None) -> None:
+    """A pause until that local date, or until somebody says so; what was promised is taken back.  Says nothing."""
     enrolment = parent.enrolment
     enrolment.state = states.move(states.State(enrolment.state), states.State.PAUSED)
     enrolment.state_since = turn.now
@@ -61,6 +62,10 @@ async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
     enrolment.paused_until = day
     enrolment.next_nudge_at = None
     await deliveries.skip_planned(turn.session, enrolment.id, UNASKED, "paused")
+
+
+async def _pause_until(turn: Turn, parent: Parent, day: date | None) -> None:
+    await rest(turn, parent, day)
     rows = [(Choice("pause.resume", "resume", ()),)]
     if day:
         await reply(turn, Recipient.parent(parent), "pause.until", values={"date": date_value(day)}, rows=rows)
@@ -124,11 +129,17 @@ async def forget(turn: Turn, parent: Parent) -> None:
     """Erases the family.  The last line goes to the address alone: nothing links it to anybody."""
     to = Recipient(Address(parent.carer.channel, parent.carer.identifier), parent.language)
     await people.audit(turn.session, turn.now, "parent", "forgotten", "family")
-    for erase in (letters.forget_person, deliveries.forget_person, inbound.forget_person):
-        await erase(turn.session, to.address.channel, to.address.identifier)
-    await escalations.forget_person(turn.session, to.address.channel, to.address.identifier, turn.now)
-    await people.forget(turn.session, parent)
+    await erase(turn, parent)
     await reply(turn, to, "privacy.forgotten")
+
+
+async def erase(turn: Turn, parent: Parent) -> None:
+    """Everything that leads to this parent or this family."""
+    channel, identifier = parent.carer.channel, parent.carer.identifier
+    for forget_person in (letters.forget_person, deliveries.forget_person, inbound.forget_person):
+        await forget_person(turn.session, channel, identifier)
+    await escalations.forget_person(turn.session, channel, identifier, turn.now)
+    await people.forget(turn.session, parent)
 
 
 async def lost_touch(turn: Turn, address: Address) -> None:

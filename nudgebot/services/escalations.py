@@ -17,7 +17,7 @@ from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import cases, conversations, nudges, on_call
 from nudgebot.services.promises import Recipient, promise, reply
 from nudgebot.storage import deliveries, escalations, inbound, people
-from nudgebot.storage.models import Escalation
+from nudgebot.storage.models import Coordinator, Escalation
 from nudgebot.storage.people import Parent
 from nudgebot.telemetry import DISTRESS, log
 
@@ -222,6 +222,17 @@ async def climb(runtime: Runtime) -> dict[str, int]:
             climbed += 1
         await turn.session.flush()
     return {"climbed": climbed} if climbed else {}
+
+
+async def give_back(turn: Turn, leaving: Coordinator) -> None:
+    """Cases of somebody who takes none any more are nobody's: they open again, those on duty hear of it, the ladder goes on."""
+    for case in await escalations.owned_by(turn.session, leaving.id):
+        await conversations.end(turn, case, leaving)
+        case.state, case.acknowledged_by, case.acknowledged_at, case.look_at = rules.State.OPEN, None, None, None
+        case.next_wave_at = _next_rung(case, turn.now)
+        await turn.session.flush()
+        await people.audit(turn.session, turn.now, "programme", "reopened", f"escalation:{case.number}", "owner left")
+        await cases.tell_owner(turn, case, "alert.given_back", once=f"given_back:{case.id}:{leaving.id}")
 
 
 def _next_rung(case: Escalation, now: datetime) -> datetime | None:

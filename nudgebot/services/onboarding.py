@@ -7,7 +7,7 @@ from nudgebot.programme import enrolment as states
 from nudgebot.programme import places
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
-from nudgebot.services import enrolments, nudges, questions, settings_menu
+from nudgebot.services import cohorts, enrolments, nudges, questions, settings_menu
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.people import Parent
@@ -16,8 +16,10 @@ from nudgebot.storage.people import Parent
 async def start(turn: Turn, address: Address, language_hint: str | None, payload: str = "") -> Parent:
     """/start: new, returning, or in the middle.  `payload` is what the link carried: a cohort's code."""
     parent = await people.parent_at(turn.session, address.channel, address.identifier)
+    cohort = await cohorts.of_link(turn, payload) if payload else None
+    if parent is not None and cohort is not None and parent.family.cohort is None:
+        parent.family.cohort = cohort.code  # they were here before the clinic had a link
     if parent is None:
-        cohort = turn.catalogue.settings.cohorts.get(payload)
         parent = await people.welcome(
             turn.session,
             channel=address.channel,

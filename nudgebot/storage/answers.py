@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from nudgebot.programme.ratings import Rating
 from nudgebot.storage.database import one_of
 from nudgebot.storage.models import Answer, new_id
 
@@ -72,6 +73,27 @@ async def check_in_choices(session: AsyncSession, enrolment_ids: Sequence[int]) 
         .order_by(Answer.id)
     )
     return {delivery: (choice, value) for delivery, choice, value in rows}  # the newest stands
+
+
+async def latest_at(session: AsyncSession, enrolment_id: int) -> datetime | None:
+    """When this parent last tapped an answer; never which."""
+    newest = select(Answer.answered_at).where(Answer.enrolment_id == enrolment_id).order_by(Answer.id.desc()).limit(1)
+    return await session.scalar(newest)
+
+
+async def ratings(session: AsyncSession, tip_id: str | None = None) -> list[Rating]:
+    """Of every wording that was answered, or of one tip's: the standing answer to each message counts."""
+    asked = Answer.question == f"tip:{tip_id}" if tip_id else Answer.question.like("tip:%")
+    newest = select(func.max(Answer.id)).where(asked).group_by(Answer.delivery_id, Answer.question)
+    rows = await session.execute(
+        select(Answer.question, Answer.content_version, Answer.choice, func.count())
+        .where(Answer.id.in_(newest))
+        .group_by(Answer.question, Answer.content_version, Answer.choice)
+    )
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for question, version, choice, count in rows:
+        found.setdefault((question.removeprefix("tip:"), version), {})[choice] = count
+    return [Rating(tip, version, **counted) for (tip, version), counted in sorted(found.items())]
 
 
 async def all_of(session: AsyncSession, enrolment_id: int) -> list[Answer]:

@@ -361,6 +361,15 @@ async def skip_planned(session: AsyncSession, enrolment_id: int, kinds: Sequence
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
+async def recall(session: AsyncSession, channel: str, identifier: str, now: datetime) -> None:
+    """Of somebody who leaves the team: what waits for them is not sent, and words of parents leave their chat now."""
+    theirs = (Delivery.channel == channel, Delivery.identifier == identifier, Delivery.enrolment_id.is_(None))
+    waiting = update(Delivery).where(*theirs, _PLANNED, Delivery.kind.in_(("alert", "letter", "reply")))
+    await session.execute(waiting.values(state="skipped", outcome="revoked"))
+    standing = update(Delivery).where(*theirs, Delivery.withdraw_at > now, Delivery.kind == "letter")
+    await session.execute(standing.values(withdraw_at=now))
+
+
 async def delivery(session: AsyncSession, number: int) -> Delivery | None:
     return await session.get(Delivery, number)
 

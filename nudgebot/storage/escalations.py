@@ -172,6 +172,12 @@ async def of_person(session: AsyncSession, channel: str, identifier: str) -> lis
     )
 
 
+async def owned_by(session: AsyncSession, coordinator_id: int) -> list[Escalation]:
+    """Cases that somebody has taken and not closed."""
+    mine = (Escalation.acknowledged_by == coordinator_id, Escalation.state == "acknowledged")
+    return list(await session.scalars(select(Escalation).where(*mine).order_by(Escalation.number)))
+
+
 async def overdue(session: AsyncSession, now: datetime) -> list[Escalation]:
     """Open cases whose next step of the ladder is due."""
     return list(

@@ -397,6 +397,7 @@ class Coordinator(Base):
     talks_in: Mapped[int | None]  # the case their typed words go to
     awaiting: Mapped[str | None] = mapped_column(String(48))  # what their next message is: note:12
     created_at: Mapped[datetime]
+    unconfirmed_since: Mapped[datetime | None]  # followed a lead's link, and no lead has said yes: no right at all yet
     revoked_at: Mapped[datetime | None]
 
 
@@ -412,6 +413,16 @@ class Invitation(Base):
     expires_at: Mapped[datetime]
     redeemed_at: Mapped[datetime | None]
     redeemed_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))
+    decided_at: Mapped[datetime | None]  # a lead said yes or no to whoever followed it; from the shell nobody has to
+
+
+class NamedCohort(Base):
+    """A group that joins by a link of its own, made by a lead in the chat; others stand in `content/settings.yml`."""
+
+    __tablename__ = "cohorts"
+    code: Mapped[str] = mapped_column(String(62), primary_key=True)  # the link ends with c_{code}
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    created_at: Mapped[datetime]
 
 
 class Audit(Base):

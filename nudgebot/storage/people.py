@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cache
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    LargeBinary,
     Select,
     String,
     Table,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -32,6 +34,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.database import one_of
+from nudgebot.storage.encryption import WrongKey
 from nudgebot.storage.models import (
     Audit,
     Carer,
@@ -42,6 +45,7 @@ from nudgebot.storage.models import (
     Enrolment,
     Family,
     Invitation,
+    NamedCohort,
     Seen,
     new_id,
 )
@@ -102,6 +106,81 @@ async def parent_of(session: AsyncSession, enrolment_id: int) -> Parent | None:
 async def _with_children(session: AsyncSession, carer: Carer, enrolment: Enrolment, family: Family) -> Parent:
     children = await session.scalars(select(Child).where(Child.family_id == family.id).order_by(Child.id))
     return Parent(carer, enrolment, family, list(children))
+
+
+async def parents_of_family(session: AsyncSession, code: str) -> list[Parent]:
+    """Everybody of the family with this code, who joined first first; empty for a code that nobody has."""
+    found = await _parents(session, Family.code == code)
+    return sorted(found, key=lambda parent: parent.enrolment.id)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChild:
+    """What tells one family's child from another's to somebody without a code."""
+
+    code: str
+    country: str | None
+    cohort: str | None
+    name: str | None
+    day: date | None  # of birth, or the day it is due
+
+
+async def known_children(session: AsyncSession) -> AsyncIterator[KnownChild]:
+    """Every child.  What does not open is left out: one damaged value must not hide the others."""
+    columns: tuple[Any, ...] = (Family.code, Family.country, Family.cohort, *_SEALED)
+    rows = await session.stream(select(*columns).join(Family, Family.id == Child.family_id))
+    dialect = session.get_bind().dialect
+    async for row in rows:
+        code, country, cohort, *sealed = row
+        try:
+            name, born_on, due_on = (
+                column.type.process_result_value(value, dialect)
+                for column, value in zip(_SEALED_COLUMNS, sealed, strict=True)
+            )
+        except (WrongKey, ValueError):
+            continue
+        yield KnownChild(code, country, cohort, name, born_on or due_on)
+
+
+_SEALED_COLUMNS: tuple[Any, ...] = tuple(Child.__table__.c[name] for name in ("name", "born_on", "due_on"))
+_SEALED = tuple(type_coerce(column, LargeBinary).label(column.name) for column in _SEALED_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One parent of a cohort: the family's code and whether a message reaches them, and nothing else."""
+
+    code: str
+    state: str
+    reachable: bool  # False: they stopped all messages, blocked the bot, or never finished joining
+
+
+async def cohort_members(session: AsyncSession, cohort: str) -> list[Member]:
+    rows = await session.execute(
+        select(Family.code, Enrolment.state, Carer.unreachable_at)
+        .join(Enrolment, Enrolment.family_id == Family.id)
+        .join(Carer, Carer.id == Enrolment.carer_id)
+        .where(Family.cohort == cohort)
+        .order_by(Family.code, Enrolment.id)
+    )
+    return [
+        Member(code, state, unreachable_at is None and state not in ("left", "joining"))
+        for code, state, unreachable_at in rows
+    ]
+
+
+async def named_cohort(session: AsyncSession, code: str) -> bool:
+    return await session.get(NamedCohort, code) is not None
+
+
+async def name_cohort(session: AsyncSession, code: str, by: int | None, now: datetime) -> None:
+    session.add(NamedCohort(code=code, created_by=by, created_at=now))
+    await session.flush()
+
+
+async def named_cohorts(session: AsyncSession) -> list[str]:
+    """Codes of the cohorts that the team made, by name."""
+    return list(await session.scalars(select(NamedCohort.code).order_by(NamedCohort.code)))
 
 
 async def welcome(
@@ -350,22 +429,30 @@ async def forget(session: AsyncSession, parent: Parent) -> None:
 async def coordinator_at(session: AsyncSession, channel: str, identifier: str) -> Coordinator | None:
     """The active coordinator at this address: the only source of authority."""
     found: Coordinator | None = await session.scalar(
-        select(Coordinator).where(
-            Coordinator.channel == channel, Coordinator.identifier == identifier, Coordinator.revoked_at.is_(None)
-        )
+        select(Coordinator).where(Coordinator.channel == channel, Coordinator.identifier == identifier, *_ACTIVE)
     )
     return found
 
 
+_ACTIVE = (Coordinator.revoked_at.is_(None), Coordinator.unconfirmed_since.is_(None))
+
+
+async def ever_coordinator_at(session: AsyncSession, channel: str, identifier: str) -> Coordinator | None:
+    """Whoever is, was, or waits to be on the team at this address.  Gives no right."""
+    found: Coordinator | None = await session.scalar(
+        select(Coordinator).where(Coordinator.channel == channel, Coordinator.identifier == identifier)
+    )
+    return found
+
+
+async def active_coordinators(session: AsyncSession) -> list[Coordinator]:
+    """Everybody on the team, authors too."""
+    return list(await session.scalars(select(Coordinator).where(*_ACTIVE).order_by(Coordinator.id)))
+
+
 async def team(session: AsyncSession) -> list[Coordinator]:
     """Everybody who takes cases, on duty or not."""
-    return list(
-        await session.scalars(
-            select(Coordinator)
-            .where(Coordinator.revoked_at.is_(None), Coordinator.role.in_(("lead", "coordinator")))
-            .order_by(Coordinator.id)
-        )
-    )
+    return [one for one in await active_coordinators(session) if one.role in ("lead", "coordinator")]
 
 
 async def turning(session: AsyncSession, now: datetime) -> list[Coordinator]:
@@ -403,6 +490,16 @@ async def all_coordinators(session: AsyncSession) -> list[Coordinator]:
     return list(await session.scalars(select(Coordinator).order_by(Coordinator.id)))
 
 
+async def coordinator_by_id(session: AsyncSession, number: int) -> Coordinator | None:
+    return await session.get(Coordinator, number)
+
+
+async def whose_right_changed(session: AsyncSession, number: int) -> Coordinator | None:
+    """The person meant by a number of a coordinator, or of the invitation they followed."""
+    invitation = await session.get(Invitation, number)
+    return await session.get(Coordinator, (invitation and invitation.redeemed_by) or number)
+
+
 async def coordinators_by_id(session: AsyncSession, numbers: Sequence[int]) -> list[Coordinator]:
     return list(await session.scalars(select(Coordinator).where(Coordinator.id.in_(numbers))))
 
@@ -434,6 +531,38 @@ async def redeem_invitation(session: AsyncSession, token_hash: str, now: datetim
         return None
     found: Invitation | None = await session.scalar(select(Invitation).where(Invitation.token_hash == token_hash))
     return found
+
+
+async def inviter(session: AsyncSession, token_hash: str) -> int | None:
+    """Who made this invitation; None also for the shell and for one that does not exist."""
+    return await session.scalar(select(Invitation.invited_by).where(Invitation.token_hash == token_hash))
+
+
+async def decide(session: AsyncSession, invitation_id: int, now: datetime) -> Invitation | None:
+    """Compare-and-set: of two leads who answer at once, one does.  None when it was settled, or needs no answer."""
+    undecided = (
+        Invitation.decided_at.is_(None),
+        Invitation.invited_by.is_not(None),
+        Invitation.redeemed_by.is_not(None),
+    )
+    done = await session.execute(
+        update(Invitation).where(Invitation.id == invitation_id, *undecided).values(decided_at=now)
+    )
+    return await session.get(Invitation, invitation_id) if done.rowcount else None  # type: ignore[attr-defined]
+
+
+async def undecided_invitations(session: AsyncSession) -> list[Invitation]:
+    """Followed, and waiting for a lead's yes; oldest first."""
+    waiting = (Invitation.decided_at.is_(None), Invitation.invited_by.is_not(None), Invitation.redeemed_by.is_not(None))
+    return list(await session.scalars(select(Invitation).where(*waiting).order_by(Invitation.id)))
+
+
+async def close_invitations(session: AsyncSession, coordinator_id: int, now: datetime) -> None:
+    """Of somebody who leaves the team: links they gave out open nothing, and what they followed is settled."""
+    given_out = (Invitation.invited_by == coordinator_id, Invitation.redeemed_at.is_(None))
+    await session.execute(update(Invitation).where(*given_out).values(expires_at=now))
+    followed = (Invitation.redeemed_by == coordinator_id, Invitation.decided_at.is_(None))
+    await session.execute(update(Invitation).where(*followed).values(decided_at=now))
 
 
 async def open_invitations(session: AsyncSession, now: datetime) -> list[Invitation]:
@@ -468,8 +597,17 @@ async def latest_act(session: AsyncSession, who: str, actions: Collection[str]) 
     return await session.scalar(select(func.max(Audit.id)).where(Audit.who == who, Audit.action.in_(actions)))
 
 
-async def audit_trail(session: AsyncSession, limit: int = 100) -> list[Audit]:
-    return list(await session.scalars(select(Audit).order_by(Audit.id.desc()).limit(limit)))
+async def latest_about(session: AsyncSession, subject: str, action: str) -> Audit | None:
+    """The newest entry in which this was done to it."""
+    entries = select(Audit).where(Audit.subject == subject, Audit.action == action).order_by(Audit.id.desc())
+    found: Audit | None = await session.scalar(entries.limit(1))
+    return found
+
+
+async def audit_trail(session: AsyncSession, limit: int = 100, before: int | None = None) -> list[Audit]:
+    """The newest entries, or the newest before an entry; newest first."""
+    entries = select(Audit).order_by(Audit.id.desc()).limit(limit)
+    return list(await session.scalars(entries.where(Audit.id < before) if before else entries))
 
 
 async def count_by_state(session: AsyncSession) -> dict[str, int]:

@@ -98,10 +98,20 @@ async def set_menus(application: PTBApplication, catalogue: Catalogue) -> None:
         await application.bot.set_my_commands(menu, language_code=code)
 
 
-async def set_staff_menu(application: PTBApplication, catalogue: Catalogue, chat: str, language: str) -> None:
-    """A coordinator's menu has their own commands on top; it is a scope of that one chat."""
+async def set_staff_menu(
+    application: PTBApplication, catalogue: Catalogue, chat: str, language: str, role: str | None
+) -> None:
+    """A coordinator's menu has the commands of their role on top; it is a scope of that one chat.
+
+    Without a role the chat has everybody's menu again.
+    """
+    scope = BotCommandScopeChat(int(chat))
+    if role is None:
+        await application.bot.delete_my_commands(scope=scope)
+        return
+    own = (one for one in STAFF_COMMANDS if role in one.roles)
     menu = [
         BotCommand(one.name, catalogue.phrase(f"command.{one.name}", language))
-        for one in (*STAFF_COMMANDS, *(one for one in COMMANDS if one.listed))
+        for one in (*own, *(one for one in COMMANDS if one.listed))
     ]
-    await application.bot.set_my_commands(menu, scope=BotCommandScopeChat(int(chat)))
+    await application.bot.set_my_commands(menu, scope=scope)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, NamedTuple
 
+import segno
 from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, RetryAfter, TelegramError
 
@@ -35,8 +37,7 @@ BREAK = "\n\n· · ·\n"
 COURTESY_PATIENCE = 5.0
 """Seconds: other people's taps wait until these calls have ended."""
 
-LONGEST = 4096  # UTF-16 units
-LONGEST_CAPTION = 1024
+LONGEST, LONGEST_CAPTION = 4096, 1024  # UTF-16 units
 GONE = ("chat not found", "user is deactivated", "bot can't initiate conversation", "peer_id_invalid")
 
 
@@ -48,14 +49,18 @@ class TelegramChannel:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
 
+    def start_link(self, payload: str) -> str:
+        """Leads to this bot and brings a word along.  Known once the bot is connected."""
+        return f"https://t.me/{self._bot.username}?start={payload}"
+
     async def send(self, to: Address, message: Outgoing, *, patience: float) -> Sent:
         """The call that `Bot.send_message` would make, over the same transport and with the same errors.
 
         Without PTB's objects for every button on the way out and for the whole message on the way back, of which only
         the number is wanted: they cost more than all the rest of sending (tests/benchmarks/sending.py).
         """
-        if message.picture is not None:
-            return await self._send_picture(to, message, message.picture, patience)
+        if picture := message.picture or (qr_picture(message.qr) if message.qr else None):
+            return await self._send_picture(to, message, picture, patience)
         request = self._bot.request
         assert isinstance(request, AiohttpRequest)
         try:
@@ -73,7 +78,7 @@ class TelegramChannel:
         try:
             sent = await self._bot.send_photo(
                 int(to.identifier), picture, caption=caption, caption_entities=entities,
-                disable_notification=message.silent, read_timeout=patience, filename="chart.png",
+                disable_notification=message.silent, read_timeout=patience, filename="picture.png",
             )  # fmt: skip
         except TelegramError as error:
             raise refusal(error) from None
@@ -111,6 +116,13 @@ class TelegramChannel:
         for number in message_ids:
             gone += await _quietly("delete", self._bot.delete_message(int(to.identifier), int(number)))
         return gone
+
+
+def qr_picture(link: str) -> bytes:
+    """A PNG that a phone's camera reads from a printed page."""
+    picture = BytesIO()
+    segno.make(link, micro=False).save(picture, kind="png", scale=12, border=4)
+    return picture.getvalue()
 
 
 def parameters_of(to: Address, message: Outgoing) -> dict[str, Any]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from nudgebot.channels.base import Address
 from nudgebot.runtime import Turn
 from nudgebot.services import (
+    audit,
+    cohorts,
     conversations,
     coordinators,
     enrolments,
+    families,
     help_desk,
     library,
     on_call,
     onboarding,
+    previews,
     report,
     settings_menu,
     support_lines,
@@ -37,12 +41,16 @@ class Caller:
     @property
     def takes_cases(self) -> Coordinator | None:
         """The coordinator, if cases are theirs to see: an author writes the library."""
-        return self.coordinator if self.coordinator and self.coordinator.role in coordinators.TAKE_CASES else None
+        return self.acts_as(coordinators.TAKE_CASES)
 
     def recipient(self, turn: Turn) -> Recipient:
         if self.parent is None and self.coordinator is not None:
             return Recipient.coordinator(self.coordinator)
         return help_desk.recipient(turn, self.address, self.language_hint, self.parent)
+
+    def acts_as(self, roles: Sequence[str]) -> Coordinator | None:
+        """The coordinator, if theirs is one of these roles."""
+        return self.coordinator if self.coordinator and self.coordinator.role in roles else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Command:
     name: str
     does: Callable[[Turn, Caller, str], Awaitable[None]]
     listed: bool = True  # in Telegram's menu
+    roles: Sequence[str] = coordinators.TAKE_CASES  # of the team's commands: in whose menu they stand
 
 
 async def _start(turn: Turn, caller: Caller, payload: str) -> None:
@@ -58,6 +67,15 @@ async def _start(turn: Turn, caller: Caller, payload: str) -> None:
         await coordinators.redeem(turn, caller.address, language, caller.first_name, payload)
         return
     await onboarding.start(turn, caller.address, caller.language_hint, payload)
+
+
+async def _tip(turn: Turn, caller: Caller, rest: str) -> None:
+    """A parent's next idea; with a tip's name behind it, the team's look into the library."""
+    author = caller.acts_as(coordinators.ROLES)
+    if author is not None and (rest or caller.parent is None):
+        await previews.tip(turn, author, rest)
+    else:
+        await _for_parents(help_desk.show_tip)(turn, caller, rest)
 
 
 async def _help(turn: Turn, caller: Caller, _: str) -> None:
@@ -87,17 +105,24 @@ def _for_parents(
 
 
 def _for_staff(
-    does: Callable[[Turn, Coordinator, str], Awaitable[None]],
+    does: Callable[[Turn, Coordinator, str], Awaitable[None]], roles: Sequence[str] = coordinators.TAKE_CASES
 ) -> Callable[[Turn, Caller, str], Awaitable[None]]:
-    """A command that only an active coordinator has; for everybody else it does not exist."""
+    """A command that only an active coordinator of these roles has; for everybody else it does not exist."""
 
     async def command(turn: Turn, caller: Caller, rest: str) -> None:
-        if caller.takes_cases is None:
+        coordinator = caller.acts_as(roles)
+        if coordinator is None:
             await reply(turn, caller.recipient(turn), "unknown.command")
             return
-        await does(turn, caller.takes_cases, rest)
+        await does(turn, coordinator, rest)
 
     return command
+
+
+def _staff(
+    name: str, does: Callable[[Turn, Coordinator, str], Awaitable[None]], roles: Sequence[str] = coordinators.TAKE_CASES
+) -> Command:
+    return Command(name, _for_staff(does, roles), roles=roles)
 
 
 async def _cases(turn: Turn, coordinator: Coordinator, _: str) -> None:
@@ -117,6 +142,30 @@ async def _done(turn: Turn, coordinator: Coordinator, _: str) -> None:
         await reply(turn, Recipient.coordinator(coordinator), "letter.nothing_to_end")
 
 
+async def _family(turn: Turn, coordinator: Coordinator, rest: str) -> None:
+    await families.command(turn, coordinator, rest)
+
+
+async def _preview(turn: Turn, coordinator: Coordinator, rest: str) -> None:
+    await previews.preview(turn, coordinator, rest)
+
+
+async def _team(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await coordinators.show_team(turn, coordinator)
+
+
+async def _invite(turn: Turn, lead: Coordinator, rest: str) -> None:
+    await coordinators.hand_out_invitation(turn, lead, rest)
+
+
+async def _cohort(turn: Turn, lead: Coordinator, rest: str) -> None:
+    await cohorts.command(turn, lead, rest)
+
+
+async def _audit(turn: Turn, lead: Coordinator, _: str) -> None:
+    await audit.show(turn, lead)
+
+
 async def _reload(turn: Turn, coordinator: Coordinator, _: str) -> None:
     await library.ask(turn, coordinator)
 
@@ -125,9 +174,11 @@ async def _report(turn: Turn, coordinator: Coordinator, _: str) -> None:
     await report.ask(turn, coordinator)
 
 
+LEADS = (coordinators.LEAD,)
+
 COMMANDS: tuple[Command, ...] = (
     Command("start", _start),
-    Command("tip", _for_parents(help_desk.show_tip)),
+    Command("tip", _tip),
     Command("help", _help),
     Command("support", _support),
     Command("pause", _for_parents(enrolments.offer_pause)),
@@ -141,9 +192,15 @@ STAFF_COMMANDS: tuple[Command, ...] = (
     Command("cases", _for_staff(_cases)),
     Command("duty", _for_staff(_duty)),
     Command("lines", _for_staff(_lines)),
-    Command("report", _for_staff(_report)),
+    _staff("report", _report),
     Command("done", _for_staff(_done)),
-    Command("reload", _for_staff(_reload)),
+    _staff("family", _family),
+    _staff("preview", _preview, coordinators.ROLES),
+    _staff("team", _team, coordinators.ROLES),
+    _staff("reload", _reload, coordinators.ROLES),
+    _staff("invite", _invite, LEADS),
+    _staff("cohort", _cohort, LEADS),
+    _staff("audit", _audit, LEADS),
 )
 
 BY_NAME = {command.name: command for command in (*COMMANDS, *STAFF_COMMANDS)}

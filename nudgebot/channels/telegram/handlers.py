@@ -11,18 +11,21 @@ from telegram.ext import Application, CallbackQueryHandler, ChatMemberHandler, M
 
 from nudgebot.channels.base import Address, Tapped
 from nudgebot.channels.telegram.callback_data import decode
-from nudgebot.channels.telegram.commands import BY_NAME, Caller
+from nudgebot.channels.telegram.commands import BY_NAME, LEADS, Caller
 from nudgebot.programme import places
 from nudgebot.programme.messages import AfterTap, string_of
 from nudgebot.runtime import Turn
 from nudgebot.services import (
+    audit,
     case_work,
     check_ins,
     consents,
     conversations,
+    coordinators,
     digests,
     enrolments,
     escalations,
+    families,
     help_desk,
     inbox,
     nudges,
@@ -126,7 +129,7 @@ async def on_command(update: Update, work: Work) -> None:
         await reply(work.turn, caller.recipient(work.turn), "unknown.command")
         return
     await command.does(work.turn, caller, rest.strip())
-    if name == "start":
+    if name == "start" and rest.strip().startswith(coordinators.PREFIX):
         work.staff_changed.append(caller.address)
 
 
@@ -405,6 +408,40 @@ async def _line(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap |
     return None if words is None else AfterTap(toast=words, mark=True)
 
 
+async def _team(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    lead, number = caller.acts_as(LEADS), _whole(args[1]) if len(args) in (2, 3) else None
+    if lead is None or number is None:
+        return None
+    key = await coordinators.tapped(work.turn, lead, args[0], number, *args[2:])
+    if key is None:
+        return None
+    changed = await people.whose_right_changed(work.turn.session, number)
+    if changed is not None and args[0] not in ("open", "leave"):
+        work.staff_changed.append(Address(changed.channel, changed.identifier))
+    return AfterTap(toast=work.turn.catalogue.phrase(key, lead.language) if key else "")
+
+
+async def _audit(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    lead, before = caller.acts_as(LEADS), _whole(args[0]) if len(args) == 1 else None
+    if lead is None or before is None:
+        return None
+    await audit.show(work.turn, lead, before)
+    return AfterTap()
+
+
+async def _family(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    coordinator = caller.takes_cases
+    key = await families.tapped(work.turn, coordinator, *args) if coordinator and 2 <= len(args) <= 4 else None
+    if key is None or coordinator is None:
+        return None
+    return AfterTap(toast=work.turn.catalogue.phrase(key, coordinator.language) if key else "")
+
+
+def _whole(text: str) -> int | None:
+    """A number that a button carries, if the database can hold it; whoever taps may send anything."""
+    return int(text) if text.isdecimal() and text.isascii() and int(text) <= check_ins.LARGEST_NUMBER else None
+
+
 TAPS: dict[str, Handler] = {
     "tip": _tip,
     "check": _check,
@@ -428,4 +465,7 @@ TAPS: dict[str, Handler] = {
     "duty": _duty,
     "digest": _digest,
     "line": _line,
+    "team": _team,
+    "audit": _audit,
+    "family": _family,
 }

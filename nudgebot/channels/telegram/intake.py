@@ -476,10 +476,10 @@ class Intake:
     async def _renew_menu(self, address: Address) -> None:
         async with self.runtime.database.read() as session:
             coordinator = await people.coordinator_at(session, TELEGRAM, address.identifier)
-        if coordinator is None:
-            return
+        catalogue = self.runtime.catalogue
+        language, role = (coordinator.language, coordinator.role) if coordinator else ("", None)
         try:
-            await set_staff_menu(self.application, self.runtime.catalogue, address.identifier, coordinator.language)
+            await set_staff_menu(self.application, catalogue, address.identifier, language, role)
         except TelegramError as error:
             log().info("telegram.courtesy_failed", call="staff_menu", error=type(error).__name__)
 
