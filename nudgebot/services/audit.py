@@ -13,7 +13,7 @@ from nudgebot.storage.models import Audit, Coordinator
 
 A_PAGE = 20
 
-KINDS = ("escalation", "family", "role", "broadcast")
+KINDS = ("escalation", "family", "role", "broadcast", "cohort")
 """What an entry may be about, besides somebody of the team; each has a phrase `audit.<kind>`."""
 
 

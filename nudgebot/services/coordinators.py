@@ -128,7 +128,7 @@ async def answer_newcomer(turn: Turn, lead: Coordinator, number: int, *, yes: bo
     else:
         if newcomer.unconfirmed_since is not None:
             newcomer.revoked_at = turn.now
-        await reply(turn, Recipient.coordinator(newcomer), "team.turned_away")
+        await reply(turn, Recipient.coordinator(newcomer), "team.not_let_in")
     facts = {"name": newcomer.name or "?", "lead": lead.name or "?"}
     for other in await _leads(turn):
         await reply(turn, Recipient.coordinator(other), f"team.{action}", values=facts, silent=other.id != lead.id)

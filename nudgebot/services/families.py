@@ -34,6 +34,9 @@ from nudgebot.storage.people import Parent
 BORN = "born:"
 """What a coordinator awaits while typing a birth date: `born:{code}:{child}`."""
 
+ACTS = ("pause_week", "pause_open", "resume", "week", "born", "born_of", "loss", "undo_loss", "forget")
+"""What a button under a family may ask for, each with its phrase `family.act.<name>`."""
+
 SURE_FOR = timedelta(minutes=15)
 """How long "yes, really" is a yes: a button found again days later must not delete anybody."""
 
@@ -117,60 +120,60 @@ class _Lines:
         self.found: list[str] = []
 
     def say(self, key: str, **values: object) -> None:
-        self.found.append(self.turn.catalogue.phrase(f"family.{key}", self.language, **values))
+        self.found.append(self.turn.catalogue.phrase(key, self.language, **values))
 
     def family(self, parent: Parent) -> None:
         family = parent.family
         country = country_name(family.country, self.language) if family.country else "-"
         since = format_date(family.created_at.date(), "long", locale=date_locale(self.language))
-        self.say("line.family", country=country, cohort=family.cohort or "-", since=since)
+        self.say("family.line.family", country=country, cohort=family.cohort or "-", since=since)
 
     def child(self, child: Child) -> None:
         today = _today(self.turn)
         if child.born_on:
-            self.say("line.born", age=age_in_words(age_days(child.born_on, today), self.language))
+            self.say("family.line.born", age=age_in_words(age_days(child.born_on, today), self.language))
         elif child.due_on:
             away = age_in_words(abs(age_days(child.due_on, today)), self.language)
-            self.say("line.due" if child.due_on >= today else "line.overdue", away=away)
+            self.say("family.line.due" if child.due_on >= today else "family.line.overdue", away=away)
         else:
-            self.say("line.no_date")
+            self.say("family.line.no_date")
         if child.weeks_early:
-            self.say("line.early", weeks=child.weeks_early)
+            self.say("family.line.early", weeks=child.weeks_early)
         if child.multiples > 1:
-            self.say("line.multiples", count=child.multiples)
+            self.say("family.line.multiples", count=child.multiples)
         if child.stop_reason == "loss":
-            self.say("line.lost", date=self._moment(child.stopped_at or self.turn.now))
+            self.say("family.line.lost", date=self._moment(child.stopped_at or self.turn.now))
         elif child.stopped_at:
-            self.say("line.stopped")
+            self.say("family.line.stopped")
         elif child.held_until_resumed:
-            self.say("line.held")
+            self.say("family.line.held")
         elif nudges.held(child, self.turn.now) and child.held_until:
-            self.say("line.held_until", date=self._moment(child.held_until))
+            self.say("family.line.held_until", date=self._moment(child.held_until))
 
     async def parent(self, parent: Parent, place: int, many: int) -> None:
         enrolment, catalogue = parent.enrolment, self.turn.catalogue
         speaks = Locale.parse(parent.language, sep="-").get_display_name(date_locale(self.language))
         if many > 1:
-            self.say("line.which_parent", place=place, many=many)
+            self.say("family.line.which_parent", place=place, many=many)
         pace = catalogue.phrase(f"pace.{Pace(enrolment.pace)}", self.language)
-        self.say("line.parent", language=speaks, hour=enrolment.nudge_time, pace=pace, zone=enrolment.tz or "-")
-        self.say(f"state.{enrolment.state}", since=self._moment(enrolment.state_since))
+        self.say("family.line.parent", speaks=speaks, hour=enrolment.nudge_time, pace=pace, zone=enrolment.tz or "-")
+        self.say(f"family.state.{enrolment.state}", since=self._moment(enrolment.state_since))
         if enrolment.state == State.PAUSED and enrolment.paused_until:
             until = format_date(enrolment.paused_until, "long", locale=date_locale(self.language))
-            self.say("line.paused_until", date=until)
+            self.say("family.line.paused_until", date=until)
         week = await ahead.coming(self.turn, parent)
         await self._last(parent)
         if week and enrolment.next_nudge_at:
-            self.say("line.next", when=self._moment(enrolment.next_nudge_at, enrolment.tz))
+            self.say("family.line.next", when=self._moment(enrolment.next_nudge_at, enrolment.tz))
         for why in await why_silent(self.turn, parent, week[0].what if week else None):
-            self.say(f"why.{why}")
+            self.say(f"family.why.{why}")
         for case in await cases.of_person(self.turn.session, parent.carer.channel, parent.carer.identifier):
-            self.say("line.case", number=case.number)
+            self.say("family.line.case", number=case.number)
         answered = await answers.latest_at(self.turn.session, enrolment.id)
         if answered:
-            self.say("line.answered", when=self._moment(answered, enrolment.tz))
+            self.say("family.line.answered", when=self._moment(answered, enrolment.tz))
         else:
-            self.say("line.never_answered")
+            self.say("family.line.never_answered")
 
     async def _last(self, parent: Parent) -> None:
         latest = await deliveries.nudges_of(self.turn.session, parent.enrolment.id, limit=1)
@@ -178,9 +181,9 @@ class _Lines:
             state = self.turn.catalogue.phrase(f"delivery.{row.state}", self.language)
             title = _title(self.turn, row.content_id, self.language)
             when = self._moment(row.sent_at or row.due_at, parent.enrolment.tz)
-            self.say("line.last", when=when, title=title, state=state)
+            self.say("family.line.last", when=when, title=title, state=state)
         if not latest:
-            self.say("line.nothing_sent")
+            self.say("family.line.nothing_sent")
 
     def _moment(self, moment: datetime, tz: str | None = None) -> str:
         there = moment.astimezone(zone(tz or self.turn.catalogue.settings.duty.tz))
@@ -378,7 +381,7 @@ async def _record(turn: Turn, coordinator: Coordinator, action: str, family: lis
 
 async def _done(turn: Turn, coordinator: Coordinator, family: list[Parent], phrase: str, rows: Rows = ()) -> str:
     values = {"code": family[0].family.code}
-    await reply(turn, Recipient.coordinator(coordinator), f"family.done.{phrase}", values=values, rows=rows)
+    await reply(turn, Recipient.coordinator(coordinator), phrase, values=values, rows=rows)
     return ""
 
 
@@ -390,7 +393,7 @@ async def _pause(turn: Turn, coordinator: Coordinator, family: list[Parent], spa
         day = states.pause_ends(local_date(turn.now, str(parent.enrolment.tz)), span)
         await enrolments.rest(turn, parent, day)
     await _record(turn, coordinator, "paused_family", family, span)
-    return await _done(turn, coordinator, family, f"pause_{span}")
+    return await _done(turn, coordinator, family, f"family.done.pause_{span}")
 
 
 async def _resume(turn: Turn, coordinator: Coordinator, family: list[Parent]) -> str:
@@ -407,7 +410,7 @@ async def _resume(turn: Turn, coordinator: Coordinator, family: list[Parent]) ->
         else:
             nudges.schedule_next(turn, parent, last=parent.enrolment.last_nudge_at)
     await _record(turn, coordinator, "resumed_family", family)
-    return await _done(turn, coordinator, family, "resumed")
+    return await _done(turn, coordinator, family, "family.done.resumed")
 
 
 async def _lost(turn: Turn, coordinator: Coordinator, family: list[Parent], which: str) -> str:
@@ -426,7 +429,9 @@ async def _lost(turn: Turn, coordinator: Coordinator, family: list[Parent], whic
         await deliveries.skip_planned(turn.session, parent.enrolment.id, UNASKED, "held")
     await _record(turn, coordinator, "recorded_loss", family, f"{len(lost)} of {len(growing)} children")
     rows = [(_act("undo_loss", family[0].family.code),)]
-    return await _done(turn, coordinator, family, "lost_some" if len(lost) < len(growing) else "lost", rows)
+    return await _done(
+        turn, coordinator, family, "family.done.lost_some" if len(lost) < len(growing) else "family.done.lost", rows
+    )
 
 
 async def _undo_loss(turn: Turn, coordinator: Coordinator, family: list[Parent]) -> str:
@@ -435,7 +440,7 @@ async def _undo_loss(turn: Turn, coordinator: Coordinator, family: list[Parent])
     for parent in family:
         await escalations.undo_loss(turn, parent)
     await _record(turn, coordinator, "undid_loss", family)
-    return await _done(turn, coordinator, family, "undid_loss")
+    return await _done(turn, coordinator, family, "family.done.undid_loss")
 
 
 async def _forget(turn: Turn, coordinator: Coordinator, family: list[Parent]) -> str:

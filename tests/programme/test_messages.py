@@ -19,7 +19,8 @@ from nudgebot.channels.base import Address
 from nudgebot.channels.telegram.callback_data import LONGEST, encode
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
 from nudgebot.clock import MovableClock
-from nudgebot.programme import escalation, heartbeat
+from nudgebot.outbox import outcomes
+from nudgebot.programme import enrolment, escalation, heartbeat, silence
 from nudgebot.programme.catalogue import ANYWHERE, THEMES, Catalogue, LineKind, Pace, SupportLine
 from nudgebot.programme.distress import Finding, Screen
 from nudgebot.programme.messages import (
@@ -44,13 +45,17 @@ from nudgebot.programme.messages import (
     support_values,
     warm_reply,
 )
+from nudgebot.programme.selection import Why
 from nudgebot.programme.support import lines_for
 from nudgebot.runtime import Runtime
 from nudgebot.services import (
+    audit,
     case_work,
     cases,
     check_ins,
+    coordinators,
     escalations,
+    families,
     nudges,
     onboarding,
     questions,
@@ -106,6 +111,18 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
         "safety.toast.{}": buttons,
         "settings.change.{}": set(QUESTIONS) - {"consent", "confirm", "early"},
         "severity.{}": set(escalation.LADDER),
+        "ahead.{}": {"quiet", "held", "softened", "waiting", "completed"},
+        "audit.{}": set(audit.KINDS),
+        "delivery.{}": set(outcomes.State),
+        "family.act.{}": set(families.ACTS),
+        "family.done.pause_{}": {"week", "open"},
+        "family.state.{}": set(enrolment.State),
+        "family.why.{}": set(silence.Why),
+        "role.{}": set(coordinators.ROLES),
+        "team.become.{}": set(coordinators.ROLES),
+        "team.{}": {"confirmed", "turned_away"},
+        "team.toast.{}": {"confirmed", "turned_away"},
+        "why_tip.{}": set(get_args(Why)),
         "support.channel.{}": set(get_args(get_type_hints(SupportLine)["channel"])),
         "support.kind.{}": set(EVERY_KIND),
         "theme.{}": set(THEMES),
