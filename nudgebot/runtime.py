@@ -52,6 +52,9 @@ class Runtime:
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
     wants_report: list[int] = field(default_factory=list)  # coordinators who asked for the week's figures
     pictures: dict[str, bytes] = field(default_factory=dict)  # the newest report's, until the outbox has sent them
+    wants_search: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # coordinators who look for a family, with what they know
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
 
     start_link: Callable[[str], str] = field(

@@ -22,6 +22,7 @@ from nudgebot.services import (
     digests,
     drill,
     escalations,
+    family_search,
     heartbeat,
     library,
     nudges,
@@ -94,6 +95,7 @@ JOBS: tuple[Job, ...] = (
     Job("consents", 3600.0, consents.ask_again),
     Job("library", 2.0, library.reload),
     Job("report", 2.0, report.answer),
+    Job("search", 0.5, family_search.answer),
     Job("expire", 30.0, expire),
     Job("tidy", 3600.0, tidy),
 )

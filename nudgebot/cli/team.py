@@ -60,7 +60,8 @@ def list_coordinators() -> None:
         async with open_database_here() as database, database.read() as session:
             table = Table("number", "name", "role", "on duty", "since", box=None)
             for one in await people.all_coordinators(session):
-                state = "revoked" if one.revoked_at else "yes" if one.on_duty else "no"
+                state = "revoked" if one.revoked_at else "waits for a lead" if one.unconfirmed_since else ""
+                state = state or ("yes" if one.on_duty else "no")
                 table.add_row(str(one.id), escape(one.name or "-"), one.role, state, f"{one.created_at:%Y-%m-%d}")
             out.print(table)
 

@@ -195,6 +195,25 @@ def date_locale(language: str) -> str:
     return "en_GB" if language == "en" else language.replace("-", "_")
 
 
+def age_in_words(days: int, language: str) -> str:
+    """`5 days`, `6 weeks`, `8 months`, `3 years`, as people count at that age; days since birth, not negative."""
+    length, unit = next(
+        (length, unit)
+        for below, length, unit in (
+            (14, 1.0, "day"),
+            (91, 7.0, "week"),
+            (729, 30.4375, "month"),
+            (10**6, 365.25, "year"),
+        )
+        if days < below
+    )
+    # A birthday is never far off: day 730 is two years, though the calendar may say a day later.
+    count = days if length == 1 else int((days + 1) / length)
+    from babel.units import format_unit
+
+    return format_unit(count, f"duration-{unit}", locale=date_locale(language))
+
+
 # --- from delivery to message -----------------------------------------------------------------------------------
 
 

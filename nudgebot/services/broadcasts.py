@@ -105,7 +105,7 @@ async def preview(runtime: Runtime, plan: Plan) -> Preview:
     if not blockers:
         counted = await _count(runtime, plan, plan.starts_at or now)
         async with runtime.database.read() as session:
-            blockers += await _unknown_broadcasts(session, plan.audience)
+            blockers += await _unknown(session, catalogue, plan.audience)
         if not counted.count and not blockers:
             blockers.append(_nobody(counted))
     seconds = rules.seconds_needed(counted.count, runtime.settings.send_rate)
@@ -126,7 +126,9 @@ async def preview(runtime: Runtime, plan: Plan) -> Preview:
 
 async def draft(turn: Turn, plan: Plan, author: Coordinator | None) -> Broadcast:
     """Keeps a plan.  Raises NotFit for what no waiting mends; nothing is written then."""
-    if blockers := _blockers(turn.catalogue, plan, turn.now) + await _unknown_broadcasts(turn.session, plan.audience):
+    if blockers := _blockers(turn.catalogue, plan, turn.now) + await _unknown(
+        turn.session, turn.catalogue, plan.audience
+    ):
         raise NotFit(blockers)
     starts_at = plan.starts_at or turn.now
     new = await broadcasts.draft(
@@ -210,10 +212,6 @@ def _blockers(catalogue: Catalogue, plan: Plan, now: datetime) -> list[str]:
     for country in audience.countries:
         if not zones_of(country):
             found.append(f"There is no country {country}; write its two capital letters, as GB.")
-    for cohort in audience.cohorts:
-        if cohort not in settings.cohorts:
-            known = ", ".join(settings.cohorts) or "none"
-            found.append(f"There is no cohort {cohort}; content/settings.yml has {known}.")
     if plan.starts_at is not None and plan.starts_at < now:
         found.append(
             f"{plan.starts_at:%Y-%m-%d %H:%M} UTC is in the past: name a moment to come, or none to begin now."
@@ -223,9 +221,13 @@ def _blockers(catalogue: Catalogue, plan: Plan, now: datetime) -> list[str]:
     return found
 
 
-async def _unknown_broadcasts(session: Session, audience: Audience) -> list[str]:
+async def _unknown(session: Session, catalogue: Catalogue, audience: Audience) -> list[str]:
+    """Broadcasts and cohorts that nobody made."""
     unknown = [number for number in audience.without if await broadcasts.by_number(session, number) is None]
-    return [f"There is no broadcast {number}; see `nudgebot broadcast status`." for number in unknown]
+    found = [f"There is no broadcast {number}; see `nudgebot broadcast status`." for number in unknown]
+    known = [*catalogue.settings.cohorts, *await people.named_cohorts(session)] if audience.cohorts else []
+    strange = [cohort for cohort in audience.cohorts if cohort not in known]
+    return found + [f"There is no cohort {cohort}; there is {', '.join(known) or 'none'}." for cohort in strange]
 
 
 def _nobody(counted: _Count) -> str:

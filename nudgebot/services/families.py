@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.units import format_unit
 
 from nudgebot.clock import zone
 from nudgebot.programme import enrolment as states
@@ -20,7 +19,7 @@ from nudgebot.programme.age import age_days
 from nudgebot.programme.catalogue import Pace
 from nudgebot.programme.dates import Due, Known, read_date
 from nudgebot.programme.enrolment import State
-from nudgebot.programme.messages import UNASKED, Choice, date_locale
+from nudgebot.programme.messages import UNASKED, Choice, age_in_words, date_locale
 from nudgebot.programme.places import country_name
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
@@ -48,7 +47,10 @@ async def command(turn: Turn, coordinator: Coordinator, words: str) -> None:
     """`/family CODE`, `/family search …`."""
     verb, _, rest = words.strip().partition(" ")
     if verb.casefold() == "search":
-        await _search(turn, coordinator, rest)
+        if rest.strip():
+            await family_search.ask(turn, coordinator, rest)
+        else:
+            await reply(turn, Recipient.coordinator(coordinator), "family.usage")
         return
     family = await find(turn, words)
     if family:
@@ -63,27 +65,6 @@ async def find(turn: Turn, code: str) -> list[Parent]:
     if not re.fullmatch(r"[A-Z0-9]{4,8}", plain):
         return []
     return await people.parents_of_family(turn.session, plain)
-
-
-async def _search(turn: Turn, coordinator: Coordinator, words: str) -> None:
-    to, who = Recipient.coordinator(coordinator), people.actor(coordinator)
-    found = await family_search.search(turn, who, words, coordinator.language)
-    if not found:
-        await reply(turn, to, "family.usage" if found is None else "family.none_found")
-        return
-    today = _today(turn)
-    rows = [
-        (Choice(_label(child, today, coordinator.language), "family", ("open", child.code), literal=True),)
-        for child in found
-    ]
-    await reply(turn, to, "family.found", values={"count": len(found)}, rows=rows)
-
-
-def _label(child: people.KnownChild, today: date, language: str) -> str:
-    facts = [child.code, format_date(child.day, "medium", locale=date_locale(language)) if child.day else ""]
-    if child.day:
-        facts.append(age_in_words(age_days(child.day, today), language))
-    return ", ".join(fact for fact in (*facts, child.name, child.country, child.cohort) if fact)[:64]
 
 
 def _today(turn: Turn) -> date:
@@ -195,23 +176,6 @@ def _title(turn: Turn, content_id: str, language: str) -> str:
     if tip is None:
         return content_id
     return (tip.texts.get(language) or tip.texts[turn.catalogue.settings.main_language]).title
-
-
-def age_in_words(days: int, language: str) -> str:
-    """`5 days`, `6 weeks`, `8 months`, `3 years`, as people count at that age; days since birth, not negative."""
-    length, unit = next(
-        (length, unit)
-        for below, length, unit in (
-            (14, 1.0, "day"),
-            (91, 7.0, "week"),
-            (729, 30.4375, "month"),
-            (10**6, 365.25, "year"),
-        )
-        if days < below
-    )
-    # A birthday is never far off: day 730 is two years, though the calendar may say a day later.
-    count = days if length == 1 else int((days + 1) / length)
-    return format_unit(count, f"duration-{unit}", locale=date_locale(language))
 
 
 async def why_silent(turn: Turn, parent: Parent, next_word: str | None) -> tuple[silence.Why, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cache
@@ -118,32 +119,53 @@ async def parents_of_family(session: AsyncSession, code: str) -> list[Parent]:
 class KnownChild:
     """What tells one family's child from another's to somebody without a code."""
 
+    number: int
     code: str
     country: str | None
     cohort: str | None
-    name: str | None
     day: date | None  # of birth, or the day it is due
+    name: str | None
 
 
-async def known_children(session: AsyncSession) -> AsyncIterator[KnownChild]:
-    """Every child.  What does not open is left out: one damaged value must not hide the others."""
-    columns: tuple[Any, ...] = (Family.code, Family.country, Family.cohort, *_SEALED)
-    rows = await session.stream(select(*columns).join(Family, Family.id == Child.family_id))
-    dialect = session.get_bind().dialect
-    async for row in rows:
-        code, country, cohort, *sealed = row
-        try:
-            name, born_on, due_on = (
-                column.type.process_result_value(value, dialect)
-                for column, value in zip(_SEALED_COLUMNS, sealed, strict=True)
-            )
-        except (WrongKey, ValueError):
-            continue
-        yield KnownChild(code, country, cohort, name, born_on or due_on)
+async def known_children(session: AsyncSession, after: int, limit: int) -> tuple[list[KnownChild], int | None]:
+    """The next children by number, without their names, and the number to go on after; None at the end.
+
+    What does not open is left out: one damaged value must not hide the others.
+    """
+    columns: tuple[Any, ...] = (
+        Child.id,
+        Family.code,
+        Family.country,
+        Family.cohort,
+        *map(_sealed, ("born_on", "due_on")),
+    )
+    statement = select(*columns).join(Family, Family.id == Child.family_id).where(Child.id > after)
+    rows = (await session.execute(statement.order_by(Child.id).limit(limit))).all()
+    found = []
+    for number, code, country, cohort, born_on, due_on in rows:
+        with suppress(WrongKey, ValueError):
+            day = _opened(session, "born_on", born_on) or _opened(session, "due_on", due_on)
+            found.append(KnownChild(number, code, country, cohort, day, None))
+    return found, rows[-1][0] if len(rows) == limit else None
 
 
-_SEALED_COLUMNS: tuple[Any, ...] = tuple(Child.__table__.c[name] for name in ("name", "born_on", "due_on"))
-_SEALED = tuple(type_coerce(column, LargeBinary).label(column.name) for column in _SEALED_COLUMNS)
+async def child_names(session: AsyncSession, numbers: Sequence[int]) -> dict[int, str]:
+    """Of those of these children that have one."""
+    which = (one_of(session, Child.id, numbers), Child.name.is_not(None))
+    found = {}
+    for number, sealed in await session.execute(select(Child.id, _sealed("name")).where(*which)):
+        with suppress(WrongKey, ValueError):
+            found[number] = _opened(session, "name", sealed)
+    return found
+
+
+def _sealed(name: str) -> Any:
+    """A column of a child as it is stored: opened one by one, each may fail alone."""
+    return type_coerce(Child.__table__.c[name], LargeBinary).label(name)
+
+
+def _opened(session: AsyncSession, name: str, sealed: bytes | None) -> Any:
+    return Child.__table__.c[name].type.process_result_value(sealed, session.get_bind().dialect)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
