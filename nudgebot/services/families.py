@@ -425,15 +425,15 @@ async def says(turn: Turn, coordinator: Coordinator, text: str) -> bool:
     family = await find(turn, code)
     child = _child(family, number) if family else None
     to = Recipient.coordinator(coordinator)
+    coordinator.awaiting = None
     if child is None:
-        coordinator.awaiting = None
         await reply(turn, to, "family.unknown")
         return True
     reading = read_date(text, _today(turn), coordinator.language, expecting="either")
     if not isinstance(reading, Known | Due):
-        await reply(turn, to, "family.born_unclear")
+        rows = [(_act("born_of", code, str(child.id)),)]
+        await reply(turn, to, "family.born_unclear", rows=rows)  # whatever they type next may be about something else
         return True
-    coordinator.awaiting = None
     before = _day(child, coordinator.language)
     child.born_on, child.due_on = (reading.date, None) if isinstance(reading, Known) else (None, reading.date)
     for parent in family:

@@ -12,7 +12,7 @@ from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS, Caller
 from nudgebot.rehearsal.seeing import person_seen
 from nudgebot.services import coordinators
 from nudgebot.storage import deliveries, people
-from nudgebot.storage.models import Audit, Coordinator, Delivery, Escalation, Family, Invitation
+from nudgebot.storage.models import Audit, Child, Coordinator, Delivery, Escalation, Family, Invitation
 
 on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what does not depend on the engine."""
@@ -240,8 +240,10 @@ async def test_forged_taps_of_every_new_kind_change_nothing_whoever_sends_them(
     coordinator = await hires("Ruth")
     waiting = standin.person("Eve", "en")
     await tells(waiting, f"/start {await invites(lena)}")
+    await joins("Ben")
     anna = await joins("Anna")
-    [family], staff, [invitation] = (
+    [other, _] = await rows(Child)
+    [_, family], staff, [invitation] = (
         await rows(Family),
         await rows(Coordinator),
         [one for one in await rows(Invitation) if one.redeemed_by and one.invited_by],
@@ -251,7 +253,7 @@ async def test_forged_taps_of_every_new_kind_change_nothing_whoever_sends_them(
         return (
             [(one.role, one.revoked_at, one.unconfirmed_since) for one in await rows(Coordinator)],
             len(await rows(Audit)), len(await rows(Family)), [one.state for one in await rows(Delivery)].count("skipped"),
-            [one.decided_at for one in await rows(Invitation)],
+            [one.decided_at for one in await rows(Invitation)], [one.stopped_at for one in await rows(Child)],
         )  # fmt: skip
 
     before = await state()
@@ -266,7 +268,8 @@ async def test_forged_taps_of_every_new_kind_change_nothing_whoever_sends_them(
         (author, [*of_the_team, *of_families, "audit|9"]),
         (coordinator, [*of_the_team, "audit|9"]),
         (lena, ["team|let_in|x", "team|become|1|queen", "team", "family|lost|BCDFGH|all|1", f"family|forgotten|{family.code}|all|1",
-                f"family|lost|{family.code}|all|{now + 99}", f"family|lost|{family.code}|17|{now}", "family|\x00|\x00",
+                f"family|lost|{family.code}|all|{now + 99}", f"family|lost|{family.code}|17|{now}",
+                f"family|lost|{family.code}|{other.id}|{now}", "family|\x00|\x00",
                 f"family|open|{'9' * 40}", "audit|-1", f"audit|{'9' * 40}"]),
     ):  # fmt: skip
         for data in forged:
