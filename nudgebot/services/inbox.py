@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 from nudgebot.channels.base import Address
 from nudgebot.programme.age import age_days
+from nudgebot.programme.broadcast import Attachment
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Finding
 from nudgebot.programme.messages import Choice, Kind, Outgoing, Promised, phrase_value, render
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import case_work, conversations, enrolments, escalations, help_desk, onboarding, questions
+from nudgebot.services import (
+    broadcast_desk,
+    case_work,
+    conversations,
+    enrolments,
+    escalations,
+    help_desk,
+    onboarding,
+    questions,
+)
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.people import Parent
@@ -26,6 +36,8 @@ class Heard:
     address: Address
     text: str
     language_hint: str | None  # what the phone says; a guess until the person chooses
+    written: str = ""  # the text with its bold and links as the team's texts write them
+    attached: Attachment | None = None
 
 
 async def hear(turn: Turn, heard: Heard) -> Finding:
@@ -82,7 +94,10 @@ async def receive(turn: Turn, heard: Heard) -> None:
     """The second look, when no distress was found and it was no command: what does the person want?"""
     text = heard.text.strip()
     coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
-    if coordinator is not None and await case_work.says(turn, coordinator, heard.text):
+    if coordinator is not None and (
+        await broadcast_desk.says(turn, coordinator, heard.written or heard.text, heard.attached)
+        or await case_work.says(turn, coordinator, heard.text)
+    ):
         return
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
     if is_word(turn.catalogue, "words.help", text):

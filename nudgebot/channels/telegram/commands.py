@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nudgebot.channels.base import Address
 from nudgebot.runtime import Turn
 from nudgebot.services import (
+    broadcast_desk,
     conversations,
     coordinators,
     enrolments,
@@ -111,6 +112,10 @@ async def _lines(turn: Turn, coordinator: Coordinator, rest: str) -> None:
     await support_lines.show(turn, coordinator, rest)
 
 
+async def _broadcast(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await broadcast_desk.begin(turn, coordinator)
+
+
 async def _done(turn: Turn, coordinator: Coordinator, _: str) -> None:
     if not await conversations.leave(turn, coordinator):
         await reply(turn, Recipient.coordinator(coordinator), "letter.nothing_to_end")
@@ -136,6 +141,7 @@ STAFF_COMMANDS: tuple[Command, ...] = (
     Command("cases", _for_staff(_cases)),
     Command("duty", _for_staff(_duty)),
     Command("lines", _for_staff(_lines)),
+    Command("broadcast", _for_staff(_broadcast)),
     Command("done", _for_staff(_done)),
     Command("reload", _for_staff(_reload)),
 )
