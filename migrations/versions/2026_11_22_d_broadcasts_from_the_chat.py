@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("id", NUMBER, autoincrement=False, nullable=False),
         sa.Column("broadcast_id", NUMBER, nullable=False),
         sa.Column("coordinator_id", NUMBER, nullable=False),
+        sa.Column("message_id", sa.String(length=32), nullable=True),
         sa.Column("shown", sa.String(length=64), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["broadcast_id"], ["broadcasts.id"], name=op.f("fk_progress_cards_broadcast_id")),
         sa.ForeignKeyConstraint(["coordinator_id"], ["coordinators.id"], name=op.f("fk_progress_cards_coordinator_id")),

@@ -30,35 +30,37 @@ async def _refresh(runtime: Runtime, channel: Channel, card: Card) -> bool:
         one = await broadcasts.by_number(session, card.broadcast_id)
         reader = next((each for each in await people.team(session) if each.id == card.coordinator_id), None)
         if one is None or reader is None:  # no longer theirs to read
-            await _leave(runtime, card, None)
+            await _remember(runtime, card, None)
             return False
         values, rows = await progress.content(runtime, session, one, reader.language)
         stays = progress.stays(one, now)
     shows = progress.shown(values, rows)
     if shows == card.shown:
-        if stays:
-            await _leave(runtime, card, None)
+        if stays or not card.known:
+            await _remember(runtime, card, None if stays else shows)
         return False
     params = {"values": values, "rows": rows_as_json(rows), "staff": True}
     said = Promised(card.number, Kind.REPLY, progress.PHRASE, reader.language, params, now)
+    to = Address(reader.channel, reader.identifier)
     try:
-        await channel.edit(
-            Address(card.channel, card.identifier), card.message_id, render(runtime.catalogue, said, now)
-        )
+        await channel.edit(to, card.message_id, render(runtime.catalogue, said, now))
     except (Rejected, Unreachable) as refused:  # deleted by hand, or older than Telegram lets anybody edit
         log().info("progress_card.not_edited", why=refused.says)
         stays = True
     except Refused as refused:
         log().info("progress_card.edited_later", why=refused.says)
         return False
-    await _leave(runtime, card, None if stays else shows)
+    await _remember(runtime, card, None if stays else shows)
     return True
 
 
-async def _leave(runtime: Runtime, card: Card, shows: str | None) -> None:
-    """It shows this now; with None it stays as it is from now on."""
+async def _remember(runtime: Runtime, card: Card, shows: str | None) -> None:
+    """It shows this now; with None it stays as it is."""
     async with runtime.turn() as turn:
-        await broadcasts.card_shows(turn.session, card.number, shows)
+        if shows is None:
+            await broadcasts.let_card_be(turn.session, card.number)
+        else:
+            await broadcasts.card_shows(turn.session, card, shows)
 
 
 async def keep_refreshing(runtime: Runtime, channel: Channel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nudgebot.programme import broadcast as rules
 from nudgebot.programme.audience import Audience
 from nudgebot.programme.broadcast import State
-from nudgebot.programme.messages import AfterTap, Choice, Kind
+from nudgebot.programme.messages import AfterTap, Choice
 from nudgebot.runtime import Turn
 from nudgebot.services import broadcast_progress, broadcast_tryout, broadcasts
 from nudgebot.services import broadcast_words as in_words
@@ -48,8 +48,9 @@ async def _ask(turn: Turn, author: Coordinator, other: Coordinator, one: Broadca
         (_button(one, "broadcast.button.approve", "approve"),),
         (_button(one, "broadcast.button.decline", "decline"),),
     ]
+    # As a reply: it must not overtake the message that it asks about.
     phrase = "broadcast.approve_correction" if one.corrects is not None else "broadcast.approve"
-    await reply(turn, Recipient.coordinator(other), phrase, values=values, rows=rows, kind=Kind.ALERT)
+    await reply(turn, Recipient.coordinator(other), phrase, values=values, rows=rows)
 
 
 def _button(one: Broadcast, label: str, act: str) -> Choice:

@@ -449,9 +449,8 @@ class Card:
     broadcast_id: int
     coordinator_id: int
     shown: str
-    channel: str
-    identifier: str
     message_id: str
+    known: bool  # does the card itself know its message?
 
 
 async def add_card(session: AsyncSession, delivery: int, broadcast_id: int, coordinator_id: int, shown: str) -> None:
@@ -464,29 +463,32 @@ async def add_card(session: AsyncSession, delivery: int, broadcast_id: int, coor
 
 async def cards(session: AsyncSession) -> list[Card]:
     """Those that have arrived."""
+    message_id = func.coalesce(ProgressCard.message_id, Delivery.message_id)
     rows = await session.execute(
         select(
             ProgressCard.id,
             ProgressCard.broadcast_id,
             ProgressCard.coordinator_id,
             ProgressCard.shown,
-            Delivery.channel,
-            Delivery.identifier,
-            Delivery.message_id,
+            message_id,
+            ProgressCard.message_id.is_not(None),
         )
-        .join(Delivery, Delivery.id == ProgressCard.id)
-        .where(Delivery.message_id.is_not(None))
+        .outerjoin(Delivery, Delivery.id == ProgressCard.id)
+        .where(message_id.is_not(None))
         .order_by(ProgressCard.id)
     )
-    return [Card(*row) for row in rows]  # type: ignore[arg-type]  # the statement says they are not null
+    return [Card(*row) for row in rows]
 
 
-async def card_shows(session: AsyncSession, number: int, shown: str | None) -> None:
-    """Remembers what a card shows; None when it is left as it is from now on."""
-    if shown is None:
-        await session.execute(delete(ProgressCard).where(ProgressCard.id == number))
-    else:
-        await session.execute(update(ProgressCard).where(ProgressCard.id == number).values(shown=shown))
+async def card_shows(session: AsyncSession, card: Card, shown: str) -> None:
+    """Remembers what a card shows, and where it stands."""
+    values = {"shown": shown, "message_id": card.message_id}
+    await session.execute(update(ProgressCard).where(ProgressCard.id == card.number).values(values))
+
+
+async def let_card_be(session: AsyncSession, number: int) -> None:
+    """It stays as it is from now on."""
+    await session.execute(delete(ProgressCard).where(ProgressCard.id == number))
 
 
 # --- changing what was sent ---------------------------------------------------------------------------------------

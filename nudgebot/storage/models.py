@@ -389,6 +389,7 @@ class ProgressCard(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of the delivery that brought it
     broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id"))
     coordinator_id: Mapped[int] = mapped_column(ForeignKey("coordinators.id"))
+    message_id: Mapped[str | None] = mapped_column(String(32))  # NULL until it has arrived; the delivery is soon pruned
     shown: Mapped[str] = mapped_column(String(64), default="", server_default="")  # a hash of what it shows
 
 
