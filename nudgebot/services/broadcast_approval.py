@@ -28,19 +28,27 @@ async def ask(turn: Turn, author: Coordinator, one: Broadcast) -> AfterTap:
         return AfterTap(toast=_say(turn, author, "broadcast.toast.changed"))
     await turn.session.refresh(one)
     await broadcasts.record(turn, author, "asked_approval", one.id)
-    for other in others:
-        await broadcast_tryout.send(turn, other, one)
-        await _ask(turn, author, other, one)
-    withdraw = _button(one, "broadcast.button.withdraw", "withdraw")
-    values = {"number": one.id, "count": one.looked_count}
-    await reply(turn, Recipient.coordinator(author), "broadcast.asked", values=values, rows=[(withdraw,)])
+    for each in (author, *others):
+        await show(turn, each, one)
     return DONE
 
 
-async def _ask(turn: Turn, author: Coordinator, other: Coordinator, one: Broadcast) -> None:
+async def show(turn: Turn, reader: Coordinator, one: Broadcast) -> AfterTap:
+    """To its author that it waits; to others the message itself, and the question."""
+    if reader.id == one.author:
+        withdraw = _button(one, "broadcast.button.withdraw", "withdraw")
+        values = {"number": one.id, "count": one.looked_count}
+        await reply(turn, Recipient.coordinator(reader), "broadcast.asked", values=values, rows=[(withdraw,)])
+        return AfterTap()
+    await broadcast_tryout.send(turn, reader, one)
+    await _ask(turn, await _author(turn, one), reader, one)
+    return AfterTap()
+
+
+async def _ask(turn: Turn, author: Coordinator | None, other: Coordinator, one: Broadcast) -> None:
     values = {
         "number": one.id,
-        "name": author.name or "?",
+        "name": (author.name if author else None) or "?",
         "count": one.looked_count,
         "readers": in_words.readers(turn.catalogue, other.language, Audience.of_json(one.audience)),
     }

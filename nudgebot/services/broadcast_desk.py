@@ -466,6 +466,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, *args: str) -> AfterTap |
         return None
     if act in DRAFT_ACTS and one.state == State.DRAFT:
         return await _of_draft(turn, coordinator, one, revision, DRAFT_ACTS[act], detail)
+    if act == "show" and one.state == State.ASKED:
+        return await broadcast_approval.show(turn, coordinator, one)
     if act in broadcast_approval.ACTS:
         return await broadcast_approval.tapped(turn, coordinator, one, revision, act)
     if act in ("missed", "answered", "correct"):

@@ -59,6 +59,8 @@ def _rows(
 ) -> Rows:
     cancel = _button(one, "broadcast.button.cancel", "cancel")
     match one.state:
+        case State.DRAFT:
+            return [(_button(one, "broadcast.button.open", "show"),)]
         case State.SCHEDULED:
             return [(_button(one, "broadcast.button.undo", "undo"),)]
         case State.RUNNING:

@@ -29,7 +29,7 @@ async def send(turn: Turn, to: Coordinator, one: Broadcast) -> None:
 
 
 def _key(one: Broadcast, reader: int, language: str) -> str:
-    """Each look has a test of its own."""
+    """Each look has a test of its own; who is asked to approve gets it once."""
     return f"{broadcasts.TEST}{one.id}:{one.revision}:{one.looked_at:%Y%m%d%H%M%S}:{reader}:{language}"
 
 

@@ -122,6 +122,8 @@ def progress(
 ) -> str:
     """How far it is, line by line.  `last`: when the last of those who wait for their morning may get it."""
     say, tz = _in(catalogue, language), catalogue.settings.duty.tz
+    if one.state in (State.DRAFT, State.ASKED):
+        return say("broadcast.progress.nothing")
     if one.state == State.SCHEDULED:
         when = moment_in_words(one.starts_at, now, tz, language)
         hour = say("broadcast.progress.at_their_hour", hour=one.hour) if one.hour else ""

@@ -8,7 +8,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from nudgebot.channels.base import Rejected
+from nudgebot.services import broadcasts as service
 from nudgebot.services import coordinators
+from nudgebot.services.broadcasts import Plan
 from nudgebot.storage import people
 from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, ProgressCard
 from tests.reliability.families import enrol
@@ -165,13 +168,16 @@ async def test_readers_are_chosen_by_buttons_and_each_choice_narrows(bot, hires,
 async def test_undo_within_a_minute_sends_nothing_and_leaves_the_draft(hires, families, looks, taps, waits, got, rows):
     ruth, chats = await hires("Ruth"), await families(3)
     await looks(ruth)
-    await taps(ruth, "Send now")
+    _, [card] = await taps(ruth, "Send now")
     toast, _ = await taps(ruth, "Undo")
     assert toast == "Undone. Nothing was sent; it is a draft again."
     await waits(timedelta(minutes=5))
     assert not got(chats)
     [one] = await rows(Broadcast)
     assert (one.state, one.looked_at) == ("draft", None)
+    assert now_shown(ruth, card).text == "Broadcast 1: draft\nNothing of it was sent."
+    toast, _ = await taps(ruth, "Open the draft", now_shown(ruth, card))
+    assert ruth.last.text.startswith("Broadcast 1, not sent.")
 
 
 @on_one_engine
@@ -211,8 +217,6 @@ async def test_in_the_evening_the_look_says_how_many_get_it_in_the_morning(bot, 
 async def test_pause_is_exact_and_the_card_follows_and_going_on_reaches_the_rest_once(
     bot, hires, families, looks, taps, waits, got, monkeypatch
 ):
-    from nudgebot.services import broadcasts as service
-
     for name, few in (("LEAST_AHEAD", 4), ("AHEAD", 0.0), ("AT_LEAST", 3), ("AT_MOST", 3)):
         monkeypatch.setattr(service, name, few)
     ruth, sam, chats = await hires("Ruth"), await hires("Sam"), await families(16)
@@ -270,8 +274,6 @@ async def test_cancelling_asks_once_and_is_for_good(bot, hires, families, looks,
 async def test_words_that_telegram_refuses_stop_by_themselves_and_the_sender_is_told(
     bot, hires, families, looks, taps, waits
 ):
-    from nudgebot.channels.base import Rejected
-
     ruth = await hires("Ruth")
     await families(30)
     await looks(ruth)
@@ -293,8 +295,6 @@ async def test_words_that_telegram_refuses_stop_by_themselves_and_the_sender_is_
 
 @on_one_engine
 async def test_a_test_that_telegram_refuses_keeps_it_from_being_sent(bot, hires, families, looks, taps, rows):
-    from nudgebot.channels.base import Rejected
-
     ruth = await hires("Ruth")
     await families(1)
     sends = bot.app.channel.send
@@ -333,8 +333,12 @@ async def test_two_race_to_approve_the_first_wins_and_nobody_approves_their_own(
     approve = question.data("Approve")
     toast, _ = await forges(ruth, approve)
     assert toast == "Nobody approves their own: somebody else of the team has to."
+    await sam.says("/broadcast")
+    await bot.quiet()
+    await taps(sam, "Broadcast 1: waits for a second person")
+    assert "Approve" in sam.last.labels  # the question once more, for whom it has scrolled away
 
-    await asyncio.gather(sam.taps("Approve"), mary.taps("Approve"))
+    await asyncio.gather(sam.taps("Approve", question), mary.taps("Approve"))
     toasts = await asyncio.gather(sam.next_toast(), mary.next_toast())
     await bot.quiet()
     winner = {"Sam": sam, "Mary": mary}[
@@ -457,14 +461,13 @@ async def test_an_audience_of_nobody_has_no_button_to_send(hires, looks):
 
 
 @on_one_engine
-async def test_the_third_in_a_week_comes_with_a_warning(hires, families, looks, taps, waits):
+async def test_the_third_in_a_week_comes_with_a_warning(bot, hires, families, looks, waits):
     ruth = await hires("Ruth")
     await families(1)
     for _ in range(2):
-        _, seen = await looks(ruth)
-        assert "third broadcast" not in seen.text
-        await taps(ruth, "Send now")
-        await waits(A_MINUTE)
+        async with bot.runtime.turn() as turn:
+            await service.schedule(turn, (await service.draft(turn, Plan({"en": NEWS}), None)).id, None)
+    await waits()
     _, seen = await looks(ruth)
     assert "It is at least the third broadcast within a week" in seen.text
     assert "Send now" in seen.labels
