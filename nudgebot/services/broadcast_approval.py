@@ -137,13 +137,13 @@ async def _correct(
     turn: Turn, one: Broadcast, origin: State, author: Coordinator, approver: Coordinator | None
 ) -> bool:
     """The words go over to the broadcast they correct; the draft has done its work."""
-    moved = await kept.move(
-        turn.session, one.id, (origin,), State.CANCELLED, approved_by=approver.id if approver else None
-    )
-    await turn.session.refresh(one)
     sent = await kept.by_number(turn.session, one.corrects or 0)
-    if not moved or sent is None:
+    if sent is None or not broadcast_progress.can_amend(sent):  # it goes on meanwhile: pause it first
         return False
+    approved_by = approver.id if approver else None
+    if not await kept.move(turn.session, one.id, (origin,), State.CANCELLED, approved_by=approved_by):
+        return False
+    await turn.session.refresh(one)
     await broadcast_progress.amend(turn, sent, "edit", approver or author, words=one.words)
     await broadcast_progress.show(turn, sent, author)
     return True

@@ -26,7 +26,10 @@ from nudgebot.storage import people
 from nudgebot.storage.models import Broadcast, Coordinator
 
 AWAITING = "broadcast:"
-"""What a coordinator awaits: `broadcast:new`, `broadcast:new:missed:3`, `broadcast:12:text:en`, `broadcast:12:when`."""
+"""What a coordinator awaits begins so; then comes until when, and for what: `new`, `new:missed:3`, `12:text:en`, `12:when`."""
+
+WAITS, MOMENT = timedelta(hours=2), "%y%m%d%H%M"
+"""What is typed later than this is no news: it may be a parent's own distress, which must be screened."""
 
 MORNING = time(10)
 """The hour of "in the morning" on each parent's own clock: after the tip, before noon."""
@@ -48,19 +51,30 @@ DONE = AfterTap(clear=True)
 # --- it begins with words -----------------------------------------------------------------------------------------
 
 
-def awaits(coordinator: Coordinator) -> bool:
-    return (coordinator.awaiting or "").startswith(AWAITING)
+def awaits(coordinator: Coordinator, now: datetime) -> bool:
+    """Are the words that come next meant for many?"""
+    until = (coordinator.awaiting or "").removeprefix(AWAITING).partition(":")[0]
+    return (coordinator.awaiting or "").startswith(AWAITING) and f"{now:{MOMENT}}" <= until
+
+
+def lapsed(coordinator: Coordinator, now: datetime) -> bool:
+    """Did we wait for such words, and wait no longer?"""
+    return (coordinator.awaiting or "").startswith(AWAITING) and not awaits(coordinator, now)
 
 
 def put_aside(coordinator: Coordinator) -> None:
     """Another command ends the question for words: what is typed next must not become news."""
-    if awaits(coordinator):
+    if (coordinator.awaiting or "").startswith(AWAITING):
         coordinator.awaiting = None
+
+
+def _wait_for(turn: Turn, coordinator: Coordinator, what: str) -> None:
+    coordinator.awaiting = f"{AWAITING}{turn.now + WAITS:{MOMENT}}:{what}"
 
 
 async def begin(turn: Turn, coordinator: Coordinator) -> None:
     """`/broadcast`: asks for the words, and lists what is under way and her own drafts."""
-    coordinator.awaiting = f"{AWAITING}new"
+    _wait_for(turn, coordinator, "new")
     say = turn.catalogue.phrase
     rows: list[tuple[Choice, ...]] = []
     for one in await kept.standing(turn.session, coordinator.id, turn.now - LISTED_FOR):
@@ -77,10 +91,11 @@ def _button(one: Broadcast, label: str, *act: str, literal: bool = False) -> Cho
 
 async def says(turn: Turn, coordinator: Coordinator, written: str, attached: Attachment | None) -> bool:
     """What a coordinator typed, if a broadcast awaits it.  False when none does."""
-    if not awaits(coordinator) or coordinator.role not in TAKE_CASES:
+    wanted = awaits(coordinator, turn.now) and coordinator.role in TAKE_CASES
+    _, *what = (coordinator.awaiting or "").removeprefix(AWAITING).split(":")
+    put_aside(coordinator)
+    if not wanted:
         return False
-    what = (coordinator.awaiting or "").removeprefix(AWAITING).split(":")
-    coordinator.awaiting = None
     match what:
         case ["new", *only]:
             await _new(turn, coordinator, _only(only), written, attached)
@@ -385,7 +400,8 @@ async def _off(
     await turn.session.flush()
     if one.looked_count > turn.catalogue.settings.approval_above:
         return await broadcast_approval.ask(turn, coordinator, one)
-    await broadcast_approval.let_go(turn, one, State.DRAFT, coordinator)
+    if not await broadcast_approval.let_go(turn, one, State.DRAFT, coordinator):
+        return AfterTap(toast=say("broadcast.toast.too_late", coordinator.language))
     return DONE
 
 
@@ -403,14 +419,14 @@ async def _look(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) ->
 async def _text(turn: Turn, coordinator: Coordinator, one: Broadcast, language: str) -> AfterTap | None:
     if language not in turn.catalogue.settings.languages:
         return None
-    coordinator.awaiting = f"{AWAITING}{one.id}:text:{language}"
+    _wait_for(turn, coordinator, f"{one.id}:text:{language}")
     name = turn.catalogue.phrase("language.own_name", language)
     await reply(turn, Recipient.coordinator(coordinator), "broadcast.write_anew", values={"name": name})
     return AfterTap()
 
 
 async def _when(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
-    coordinator.awaiting = f"{AWAITING}{one.id}:when"
+    _wait_for(turn, coordinator, f"{one.id}:when")
     values = {"zone": turn.catalogue.settings.duty.tz}
     await reply(turn, Recipient.coordinator(coordinator), "broadcast.write_when", values=values)
     return AfterTap()
@@ -488,7 +504,7 @@ async def _of_draft(
 
 async def _without_number(turn: Turn, coordinator: Coordinator, act: str) -> AfterTap | None:
     if act == "new":
-        coordinator.awaiting = f"{AWAITING}new"
+        _wait_for(turn, coordinator, "new")
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.write_again")
         return DONE
     if act == "never_mind":
@@ -508,7 +524,7 @@ async def _follow_up(turn: Turn, coordinator: Coordinator, one: Broadcast, act: 
         "answered": f"new:answered:{one.id}:{letter}",
         "correct": f"{one.id}:correct",
     }
-    coordinator.awaiting = AWAITING + what[act]
+    _wait_for(turn, coordinator, what[act])
     key = "broadcast.write_correction" if act == "correct" else "broadcast.write_again"
     await reply(turn, Recipient.coordinator(coordinator), key)
     return AfterTap()

@@ -25,6 +25,7 @@ from nudgebot.services import (
 )
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
+from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import Parent
 
 
@@ -46,8 +47,8 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
     if parent is not None:
         await enrolments.sign_of_life(turn, parent)
     coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
-    if coordinator is not None and (coordinator.talks_in or coordinator.awaiting):
-        return Finding()  # words for a parent or about one, not the coordinator's own distress
+    if coordinator is not None and _writes_for_work(turn, coordinator):
+        return Finding()  # words for parents or about one, not the coordinator's own distress
     if any(is_word(turn.catalogue, words, heard.text) for words in ("words.help", "words.stop")):
         return Finding(None, None, (), ())  # the key under the text field opens the menu, never a case
     finding = turn.runtime.screen.screen(heard.text, _language(turn.catalogue, heard, parent), _child_age(turn, parent))
@@ -55,6 +56,11 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
         language = _language(turn.catalogue, heard, parent)
         await escalations.respond(turn, heard.address, language, finding, heard.text, parent, once=heard.key)
     return finding
+
+
+def _writes_for_work(turn: Turn, coordinator: Coordinator) -> bool:
+    awaited = coordinator.awaiting is not None and not broadcast_desk.lapsed(coordinator, turn.now)
+    return coordinator.talks_in is not None or awaited
 
 
 async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:

@@ -13,7 +13,7 @@ from nudgebot.services import broadcasts as service
 from nudgebot.services import coordinators
 from nudgebot.services.broadcasts import Plan
 from nudgebot.storage import people
-from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, ProgressCard
+from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, Escalation, ProgressCard
 from tests.reliability.families import enrol
 
 on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -492,6 +492,16 @@ async def test_another_command_ends_the_question_for_words(hires, tells, rows):
     await tells(ruth, "/cases")
     [answer] = await tells(ruth, "not meant for anybody")
     assert "This is the team's side" in answer.text
+    assert await rows(Broadcast) == []
+
+
+@on_one_engine
+async def test_words_that_nobody_waits_for_any_more_are_screened_like_everybodys(bot, hires, tells, rows):
+    ruth = await hires("Ruth")
+    await tells(ruth, "/broadcast")
+    bot.clock.advance(timedelta(hours=3))
+    await tells(ruth, "I want to kill myself")
+    assert len(await rows(Escalation)) == 1
     assert await rows(Broadcast) == []
 
 

@@ -148,7 +148,7 @@ async def on_message(update: Update, work: Work) -> None:
     heard = heard_in(message, work.key)
     if heard is None:
         caller = await _caller(work, update)
-        waits = caller.coordinator is not None and broadcast_desk.awaits(caller.coordinator)
+        waits = caller.coordinator is not None and broadcast_desk.awaits(caller.coordinator, work.turn.now)
         await reply(work.turn, caller.recipient(work.turn), "broadcast.wrong.caption" if waits else "unknown.media")
         return
     await inbox.receive(work.turn, heard)
