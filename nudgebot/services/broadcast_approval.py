@@ -5,10 +5,11 @@ from __future__ import annotations
 from nudgebot.programme import broadcast as rules
 from nudgebot.programme.audience import Audience
 from nudgebot.programme.broadcast import State
-from nudgebot.programme.messages import AfterTap, Choice
+from nudgebot.programme.messages import AfterTap
 from nudgebot.runtime import Turn
 from nudgebot.services import broadcast_progress, broadcast_tryout, broadcasts
 from nudgebot.services import broadcast_words as in_words
+from nudgebot.services.broadcast_words import button
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import broadcasts as kept
 from nudgebot.storage import people
@@ -36,7 +37,7 @@ async def ask(turn: Turn, author: Coordinator, one: Broadcast) -> AfterTap:
 async def show(turn: Turn, reader: Coordinator, one: Broadcast) -> AfterTap:
     """To its author that it waits; to others the message itself, and the question."""
     if reader.id == one.author:
-        withdraw = _button(one, "broadcast.button.withdraw", "withdraw")
+        withdraw = button(one, "broadcast.button.withdraw", "withdraw")
         values = {"number": one.id, "count": one.looked_count}
         await reply(turn, Recipient.coordinator(reader), "broadcast.asked", values=values, rows=[(withdraw,)])
         return AfterTap()
@@ -53,16 +54,12 @@ async def _ask(turn: Turn, author: Coordinator | None, other: Coordinator, one: 
         "readers": in_words.readers(turn.catalogue, other.language, Audience.of_json(one.audience)),
     }
     rows = [
-        (_button(one, "broadcast.button.approve", "approve"),),
-        (_button(one, "broadcast.button.decline", "decline"),),
+        (button(one, "broadcast.button.approve", "approve"),),
+        (button(one, "broadcast.button.decline", "decline"),),
     ]
     # As a reply: it must not overtake the message that it asks about.
     phrase = "broadcast.approve_correction" if one.corrects is not None else "broadcast.approve"
     await reply(turn, Recipient.coordinator(other), phrase, values=values, rows=rows)
-
-
-def _button(one: Broadcast, label: str, act: str) -> Choice:
-    return Choice(label, "broadcast", (str(one.id), str(one.revision), act))
 
 
 def _say(turn: Turn, reader: Coordinator, key: str, **values: object) -> str:
@@ -85,7 +82,7 @@ async def tapped(turn: Turn, coordinator: Coordinator, one: Broadcast, revision:
     if author is not None:
         phrase = "broadcast.declined" if act == "decline" else "broadcast.withdrawn"
         values = {"number": one.id, "name": coordinator.name or "?"}
-        show = _button(one, "broadcast.button.open", "show")
+        show = button(one, "broadcast.button.open", "show")
         await reply(turn, Recipient.coordinator(author), phrase, values=values, rows=[(show,)])
     return DONE
 

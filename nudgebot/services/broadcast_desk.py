@@ -6,21 +6,28 @@ buttons of an older look do nothing, so what goes out is what was looked at.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 from nudgebot.programme import broadcast as rules
-from nudgebot.programme.audience import STEPS, Audience
+from nudgebot.programme.audience import Audience
 from nudgebot.programme.broadcast import Attachment, State
 from nudgebot.programme.messages import AfterTap, Choice
-from nudgebot.programme.places import country_name
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import broadcast_approval, broadcast_progress, broadcast_tryout, broadcasts, on_call
+from nudgebot.services import (
+    broadcast_approval,
+    broadcast_draft,
+    broadcast_progress,
+    broadcast_tryout,
+    broadcasts,
+    on_call,
+)
 from nudgebot.services import broadcast_words as in_words
+from nudgebot.services.broadcast_draft import DONE, Act
+from nudgebot.services.broadcast_words import button
 from nudgebot.services.broadcasts import NotFit, Plan, Preview
 from nudgebot.services.coordinators import TAKE_CASES
-from nudgebot.services.promises import Recipient, Rows, reply
+from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import broadcasts as kept
 from nudgebot.storage import people
 from nudgebot.storage.models import Broadcast, Coordinator
@@ -40,12 +47,7 @@ LOOK_HOLDS = timedelta(minutes=30)
 LISTED_FOR = timedelta(days=2)
 """A draft that nobody sent, and what has ended."""
 
-LONGEST_CODE = 28
-"""Characters of a cohort's code that a button can carry beside all else."""
-
 LARGEST_NUMBER = 2**31 - 1
-
-DONE = AfterTap(clear=True)
 
 
 # --- it begins with words -----------------------------------------------------------------------------------------
@@ -80,13 +82,9 @@ async def begin(turn: Turn, coordinator: Coordinator) -> None:
     for one in await kept.standing(turn.session, coordinator.id, turn.now - LISTED_FOR):
         state = in_words.state(turn.catalogue, coordinator.language, one)
         label = say("broadcast.button.number", coordinator.language, number=one.id, state=state)
-        rows.append((_button(one, label, "show", literal=True),))
+        rows.append((button(one, label, "show", literal=True),))
     rows.append((Choice("broadcast.button.never_mind", "broadcast", ("0", "0", "never_mind")),))
     await reply(turn, Recipient.coordinator(coordinator), "broadcast.write", rows=rows)
-
-
-def _button(one: Broadcast, label: str, *act: str, literal: bool = False) -> Choice:
-    return Choice(label, "broadcast", (str(one.id), str(one.revision), *act), literal)
 
 
 async def says(turn: Turn, coordinator: Coordinator, written: str, attached: Attachment | None) -> bool:
@@ -102,7 +100,7 @@ async def says(turn: Turn, coordinator: Coordinator, written: str, attached: Att
         case [number, "text", language]:
             await _reword(turn, coordinator, await _own_draft(turn, coordinator, number), language, written, attached)
         case [number, "correct"]:
-            await _correct(turn, coordinator, await _at_button(turn, number), written, attached)
+            await _correct(turn, coordinator, await _atbutton(turn, number), written, attached)
         case [number, "when"]:
             await _later(turn, coordinator, await _own_draft(turn, coordinator, number), written)
     return True
@@ -130,7 +128,7 @@ async def _new(
     except NotFit as unfit:
         await _refuse(turn, coordinator, unfit)
         return
-    await show_draft(turn, coordinator, new)
+    await broadcast_draft.show(turn, coordinator, new)
 
 
 def _is_whole(turn: Turn, coordinator: Coordinator, written: str) -> None:
@@ -160,8 +158,8 @@ async def _reword(
         await _refuse(turn, coordinator, unfit, one)
         return
     one.words = {code: words.as_json() for code, words in plan.words.items()}
-    await _changed(turn, one)
-    await show_draft(turn, coordinator, one)
+    await broadcast_draft.changed(turn, one)
+    await broadcast_draft.show(turn, coordinator, one)
 
 
 async def _correct(
@@ -184,7 +182,7 @@ async def _correct(
         return
     new.corrects = sent.id
     await turn.session.flush()
-    await show_draft(turn, coordinator, new)
+    await broadcast_draft.show(turn, coordinator, new)
 
 
 async def _refuse(turn: Turn, coordinator: Coordinator, unfit: NotFit, one: Broadcast | None = None) -> None:
@@ -192,124 +190,12 @@ async def _refuse(turn: Turn, coordinator: Coordinator, unfit: NotFit, one: Broa
     too long for it, and sends the rest as another one."""
     main = turn.catalogue.settings.main_language
     again = (
-        _button(one, "broadcast.button.write_again", "text", main)
+        button(one, "broadcast.button.write_again", "text", main)
         if one is not None
         else Choice("broadcast.button.write_again", "broadcast", ("0", "0", "new"))
     )
     to = Recipient.coordinator(coordinator)
     await reply(turn, to, "broadcast.not_fit", values={"says": " ".join(unfit.says)}, rows=[(again,)])
-
-
-async def _changed(turn: Turn, one: Broadcast) -> None:
-    """What was looked at is no longer what would go out."""
-    one.revision += 1
-    one.look_wanted_at = one.looked_at = one.looked_count = None
-    await turn.session.flush()
-
-
-# --- for whom -----------------------------------------------------------------------------------------------------
-
-
-async def show_draft(turn: Turn, coordinator: Coordinator, one: Broadcast) -> None:
-    """Whom it is for, and what can be changed."""
-    values = {"number": one.id, "readers": _readers(turn, coordinator, one)}
-    to = Recipient.coordinator(coordinator)
-    if one.corrects is not None:
-        values |= {"corrects": one.corrects}
-        await reply(turn, to, "broadcast.draft_correction", values=values, rows=[*_looks(one), *_rewords(turn, one)])
-        return
-    rows: list[tuple[Choice, ...]] = [*_looks(one), (_button(one, "broadcast.button.age", "age"),)]
-    if len(turn.catalogue.settings.languages) > 1:
-        rows.append((_button(one, "broadcast.button.language", "languages"),))
-    if await people.countries_served(turn.session):
-        rows.append((_button(one, "broadcast.button.country", "countries"),))
-    if turn.catalogue.settings.cohorts:
-        rows.append((_button(one, "broadcast.button.cohort", "cohorts"),))
-    if one.audience:
-        rows.append((_button(one, "broadcast.button.everybody", "everybody"),))
-    await reply(turn, to, "broadcast.draft", values=values, rows=[*rows, *_rewords(turn, one)])
-
-
-def _looks(one: Broadcast) -> Rows:
-    return [(_button(one, "broadcast.button.look", "look"),)]
-
-
-def _rewords(turn: Turn, one: Broadcast) -> Rows:
-    main, *others = turn.catalogue.settings.languages
-    say = turn.catalogue.phrase
-    translated = [
-        (_button(one, say("broadcast.button.translate", main, code=code), "text", code, literal=True),)
-        for code in others
-    ]
-    change = _button(one, "broadcast.button.change", "text", main)
-    return [*translated, (change, _button(one, "broadcast.button.throw_away", "throw_away"))]
-
-
-def _readers(turn: Turn, coordinator: Coordinator, one: Broadcast) -> str:
-    return in_words.readers(turn.catalogue, coordinator.language, Audience.of_json(one.audience))
-
-
-async def _narrow(turn: Turn, coordinator: Coordinator, one: Broadcast, audience: Audience) -> AfterTap:
-    one.audience = audience.as_json()
-    await _changed(turn, one)
-    await show_draft(turn, coordinator, one)
-    return DONE
-
-
-async def _age(turn: Turn, coordinator: Coordinator, one: Broadcast, youngest: str) -> AfterTap:
-    """From which age; then up to which.  Both together make the span."""
-    names = list(STEPS)
-    later = names[names.index(youngest) + 1 :] if youngest in STEPS else names[:-1]
-    choices = [
-        _button(one, f"broadcast.age.{name}", *(("span", f"{youngest}-{name}") if youngest else ("age", name)))
-        for name in later
-    ]
-    rows = [tuple(choices[start : start + 3]) for start in range(0, len(choices), 3)]
-    key = "broadcast.which_oldest" if youngest else "broadcast.which_youngest"
-    await reply(turn, Recipient.coordinator(coordinator), key, rows=rows)
-    return DONE
-
-
-async def _span(turn: Turn, coordinator: Coordinator, one: Broadcast, chosen: str) -> AfterTap | None:
-    youngest, _, oldest = chosen.partition("-")
-    if youngest not in STEPS or oldest not in STEPS or STEPS[youngest] >= STEPS[oldest]:
-        return None
-    standing = Audience.of_json(one.audience)
-    wanted = replace(standing, youngest=STEPS[youngest], oldest=STEPS[oldest] - 1)
-    return await _narrow(turn, coordinator, one, wanted)
-
-
-async def _offered(turn: Turn, coordinator: Coordinator) -> dict[str, dict[str, str]]:
-    """Field of the audience -> code -> what it is called."""
-    settings, say = turn.catalogue.settings, turn.catalogue.phrase
-    countries = sorted(await people.countries_served(turn.session))
-    return {
-        "languages": {code: say("language.own_name", code) for code in settings.languages},
-        "countries": {code: country_name(code, coordinator.language) for code in countries},
-        "cohorts": {code: one.name for code, one in settings.cohorts.items() if len(code) <= LONGEST_CODE},
-    }
-
-
-async def _pick(turn: Turn, coordinator: Coordinator, one: Broadcast, which: str, code: str) -> AfterTap | None:
-    """Several may be chosen; a second tap takes one out again."""
-    offered = (await _offered(turn, coordinator))[which]
-    standing = Audience.of_json(one.audience)
-    chosen: tuple[str, ...] = getattr(standing, which)
-    if code:
-        if code not in offered and code not in chosen:
-            return None
-        chosen = tuple(each for each in chosen if each != code) if code in chosen else (*chosen, code)
-        one.audience = Audience.of_json(standing.as_json() | {which: list(chosen)}).as_json()
-        await _changed(turn, one)
-    choices = [
-        _button(one, f"✓ {name}" if each in chosen else name, which, each, literal=True)
-        for each, name in offered.items()
-    ]
-    rows = [tuple(choices[start : start + 2]) for start in range(0, len(choices), 2)]
-    rows.append((_button(one, "broadcast.button.go_on", "show"),))
-    values = {"readers": _readers(turn, coordinator, one)}
-    await reply(turn, Recipient.coordinator(coordinator), "broadcast.which", values=values, rows=rows)
-    return DONE
 
 
 # --- a look at it -------------------------------------------------------------------------------------------------
@@ -347,16 +233,16 @@ async def _show_look(turn: Turn, author: Coordinator, one: Broadcast, seen: Prev
     lines = in_words.looked_at(turn.catalogue, author.language, one, seen, rate)
     rows: list[tuple[Choice, ...]] = []
     if not seen.blockers and one.corrects is not None:
-        rows.append((_button(one, "broadcast.button.correct_now", "send", "now"),))
+        rows.append((button(one, "broadcast.button.correct_now", "send", "now"),))
     elif not seen.blockers:
-        rows.append((_button(one, "broadcast.button.send_now", "send", "now"),))
-        rows.append((_button(one, "broadcast.button.send_morning", "send", "morning"),))
-        rows.append((_button(one, "broadcast.button.send_later", "later"),))
+        rows.append((button(one, "broadcast.button.send_now", "send", "now"),))
+        rows.append((button(one, "broadcast.button.send_morning", "send", "morning"),))
+        rows.append((button(one, "broadcast.button.send_later", "later"),))
     if one.corrects is None:
-        rows.append((_button(one, "broadcast.button.readers", "show"),))
+        rows.append((button(one, "broadcast.button.readers", "show"),))
     values = {"number": one.id, "lines": lines}
     to = Recipient.coordinator(author)
-    await reply(turn, to, "broadcast.look", values=values, rows=[*rows, *_rewords(turn, one)])
+    await reply(turn, to, "broadcast.look", values=values, rows=[*rows, *broadcast_draft.rewords(turn, one)])
 
 
 # --- off it goes --------------------------------------------------------------------------------------------------
@@ -377,7 +263,7 @@ async def _later(turn: Turn, coordinator: Coordinator, one: Broadcast | None, wo
     words = words.strip().casefold()
     moment = on_call.when(words, turn.now, tz, coordinator.language, default=MORNING) if words else None
     if moment is None:
-        again = _button(one, "broadcast.button.send_later", "later")
+        again = button(one, "broadcast.button.send_later", "later")
         await reply(turn, to, "broadcast.when_unclear", values={"zone": tz}, rows=[(again,)])
         return
     after = await _off(turn, coordinator, one, None, moment)
@@ -407,9 +293,6 @@ async def _off(
 
 # --- taps ---------------------------------------------------------------------------------------------------------
 
-Act = Callable[[Turn, Coordinator, Broadcast, str], Awaitable[AfterTap | None]]
-"""What a button does; the text is its detail, or empty."""
-
 
 async def _look(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
     one.look_wanted_at = turn.now
@@ -432,37 +315,15 @@ async def _when(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) ->
     return AfterTap()
 
 
-async def _everybody(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
-    return await _narrow(turn, coordinator, one, Audience())
-
-
-async def _show(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
-    await show_draft(turn, coordinator, one)
-    return DONE
-
-
 async def _throw_away(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
     await broadcasts.cancel(turn, one.id, coordinator)
     return AfterTap(toast=turn.catalogue.phrase("broadcast.toast.thrown_away", coordinator.language), clear=True)
 
 
-def _picks(which: str) -> Act:
-    async def pick(turn: Turn, coordinator: Coordinator, one: Broadcast, code: str) -> AfterTap | None:
-        return await _pick(turn, coordinator, one, which, code)
-
-    return pick
-
-
 DRAFT_ACTS: dict[str, Act] = {
-    "show": _show,
+    **broadcast_draft.READERS_ACTS,
     "look": _look,
     "text": _text,
-    "age": _age,
-    "span": _span,
-    "languages": _picks("languages"),
-    "countries": _picks("countries"),
-    "cohorts": _picks("cohorts"),
-    "everybody": _everybody,
     "send": _send,
     "later": _when,
     "throw_away": _throw_away,
@@ -477,7 +338,7 @@ async def tapped(turn: Turn, coordinator: Coordinator, *args: str) -> AfterTap |
     number, revision, act, detail = (*args, "")[:4]
     if number == "0":
         return await _without_number(turn, coordinator, act)
-    one = await _at_button(turn, number)
+    one = await _atbutton(turn, number)
     if one is None:
         return None
     if act in DRAFT_ACTS and one.state == State.DRAFT:
@@ -530,12 +391,12 @@ async def _follow_up(turn: Turn, coordinator: Coordinator, one: Broadcast, act: 
     return AfterTap()
 
 
-async def _at_button(turn: Turn, number: str) -> Broadcast | None:
+async def _atbutton(turn: Turn, number: str) -> Broadcast | None:
     """The broadcast whose number a button carries; it may be forged."""
     plain = number.isdecimal() and number.isascii() and len(number) <= 10 and int(number) <= LARGEST_NUMBER
     return await kept.by_number(turn.session, int(number)) if plain else None
 
 
 async def _own_draft(turn: Turn, coordinator: Coordinator, number: str) -> Broadcast | None:
-    one = await _at_button(turn, number)
+    one = await _atbutton(turn, number)
     return one if one is not None and one.state == State.DRAFT and one.author == coordinator.id else None

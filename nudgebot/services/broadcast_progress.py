@@ -16,6 +16,7 @@ from nudgebot.programme.messages import AfterTap, Choice
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import broadcast_words as in_words
 from nudgebot.services import broadcasts
+from nudgebot.services.broadcast_words import button
 from nudgebot.services.promises import Recipient, Rows, reply
 from nudgebot.storage import broadcasts as kept
 from nudgebot.storage.database import Session
@@ -57,26 +58,26 @@ def shown(values: Mapping[str, object], rows: Rows) -> str:
 def _rows(
     runtime: Runtime, language: str, one: Broadcast, sums: Ledger, answers: Mapping[str, int], now: datetime
 ) -> Rows:
-    cancel = _button(one, "broadcast.button.cancel", "cancel")
+    cancel = button(one, "broadcast.button.cancel", "cancel")
     match one.state:
         case State.DRAFT:
-            return [(_button(one, "broadcast.button.open", "show"),)]
+            return [(button(one, "broadcast.button.open", "show"),)]
         case State.SCHEDULED:
-            return [(_button(one, "broadcast.button.undo", "undo"),)]
+            return [(button(one, "broadcast.button.undo", "undo"),)]
         case State.RUNNING:
-            return [(_button(one, "broadcast.button.pause", "pause"), cancel)]
+            return [(button(one, "broadcast.button.pause", "pause"), cancel)]
         case State.PAUSED:
-            resume = _button(one, "broadcast.button.resume", "resume")
+            resume = button(one, "broadcast.button.resume", "resume")
             return [(resume, cancel), *_amends(one, sums, now)]
     if one.ended_at is None:
         return []
     rows: list[tuple[Choice, ...]] = []
     if sums.failed or "too_late" in sums.skipped:
-        rows.append((_button(one, "broadcast.button.missed", "missed"),))
+        rows.append((button(one, "broadcast.button.missed", "missed"),))
     for place, letter in enumerate(rules.LETTERS, start=1):
         if answers.get(letter):
             label = runtime.catalogue.phrase("broadcast.button.answered", language, place=place)
-            rows.append((_button(one, label, "answered", letter, literal=True),))
+            rows.append((button(one, label, "answered", letter, literal=True),))
     return [*rows, *_amends(one, sums, now)]
 
 
@@ -84,14 +85,10 @@ def _amends(one: Broadcast, sums: Ledger, now: datetime) -> Rows:
     if not sums.sent or not can_amend(one):
         return []
     correct, delete = (
-        _button(one, "broadcast.button.correct", "correct"),
-        _button(one, "broadcast.button.delete", "delete"),
+        button(one, "broadcast.button.correct", "correct"),
+        button(one, "broadcast.button.delete", "delete"),
     )
     return [(correct, delete)] if now - one.starts_at < DELETABLE else [(correct,)]
-
-
-def _button(one: Broadcast, label: str, *act: str, literal: bool = False) -> Choice:
-    return Choice(label, "broadcast", (str(one.id), str(one.revision), *act), literal)
 
 
 async def show(turn: Turn, one: Broadcast, coordinator: Coordinator) -> None:
@@ -125,7 +122,7 @@ async def tapped(turn: Turn, coordinator: Coordinator, one: Broadcast, act: str)
         case "undo":
             return await _undo(turn, coordinator, one)
         case "cancel" | "delete":
-            sure = _button(one, f"broadcast.button.{act}_yes", f"{act}_yes")
+            sure = button(one, f"broadcast.button.{act}_yes", f"{act}_yes")
             no = Choice("broadcast.button.no", "broadcast", ("0", "0", "never_mind"))
             to = Recipient.coordinator(coordinator)
             await reply(turn, to, f"broadcast.{act}_sure", values={"number": one.id}, rows=[(sure,), (no,)])

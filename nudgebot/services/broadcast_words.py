@@ -1,4 +1,4 @@
-"""How are a broadcast's readers, its preview and its sums said to a person of the team?"""
+"""How are a broadcast's readers, its preview, its sums and its buttons said to a person of the team?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nudgebot.programme.audience import STEPS, Audience
 from nudgebot.programme.broadcast import Ledger, State, Words
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.duty import moment_in_words
+from nudgebot.programme.messages import Choice
 from nudgebot.programme.places import country_name
 from nudgebot.services.broadcasts import Preview
 from nudgebot.storage.models import Broadcast
@@ -150,3 +151,8 @@ def progress(
 def _words_for(catalogue: Catalogue, language: str, one: Broadcast) -> Words:
     stored = one.words.get(language) or one.words.get(catalogue.settings.main_language)
     return Words.of_json(stored or next(iter(one.words.values())))
+
+
+def button(one: Broadcast, label: str, *act: str, literal: bool = False) -> Choice:
+    """It carries the broadcast's number and revision, and never a right."""
+    return Choice(label, "broadcast", (str(one.id), str(one.revision), *act), literal)

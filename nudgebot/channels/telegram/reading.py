@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from telegram import Message, MessageEntity
 
+from nudgebot.channels.telegram.channel import units
 from nudgebot.programme.broadcast import Attachment
 
 
@@ -13,51 +14,47 @@ def written(message: Message) -> str:
     marks = _marks(words, message.entities or message.caption_entities)
     if not marks:
         return words
-    units = words.encode("utf-16-le")
+    encoded = words.encode("utf-16-le")
     parts, at = [], 0
     for offset, mark in sorted(marks, key=lambda one: one[0]):  # of marks in one place the first stays first
-        parts += [_text(units, at, offset), mark]
+        parts += [_text(encoded, at, offset), mark]
         at = offset
-    return "".join([*parts, _text(units, at, len(units) // 2)])
+    return "".join([*parts, _text(encoded, at, len(encoded) // 2)])
 
 
-def _text(units: bytes, start: int, end: int) -> str:
-    return units[2 * start : 2 * end].decode("utf-16-le", errors="ignore")
+def _text(encoded: bytes, start: int, end: int) -> str:
+    return encoded[2 * start : 2 * end].decode("utf-16-le", errors="ignore")
 
 
 def _marks(words: str, entities: tuple[MessageEntity, ...]) -> list[tuple[int, str]]:
     """What is to be written in, and before which UTF-16 unit."""
-    units = words.encode("utf-16-le")
+    encoded = words.encode("utf-16-le")
     marks: list[tuple[int, str]] = []
     buttons: list[tuple[int, int]] = []
     for one in entities:
         start, end = one.offset, one.offset + one.length
         if one.type != MessageEntity.TEXT_LINK or not one.url:
             continue
-        if _is_a_line(units, start, end):
+        if _is_a_line(encoded, start, end):
             buttons.append((start, end))
             marks += [(start, "["), (end, f"]({one.url})")]
-        elif _text(units, start, end) != one.url:
+        elif _text(encoded, start, end) != one.url:
             marks.append((end, f" ({one.url})"))
     for one in entities:
         start, end = one.offset, one.offset + one.length
         if one.type != MessageEntity.BOLD or any(first < end and start < last for first, last in buttons):
             continue
-        bold = _text(units, start, end)
-        start += _units(bold) - _units(bold.lstrip())
-        end -= _units(bold) - _units(bold.rstrip())
+        bold = _text(encoded, start, end)
+        start += units(bold) - units(bold.lstrip())
+        end -= units(bold) - units(bold.rstrip())
         if start < end:
             marks += [(start, "**"), (end, "**")]
     return marks
 
 
-def _is_a_line(units: bytes, start: int, end: int) -> bool:
-    before, after = _text(units, 0, start), _text(units, end, len(units) // 2)
+def _is_a_line(encoded: bytes, start: int, end: int) -> bool:
+    before, after = _text(encoded, 0, start), _text(encoded, end, len(encoded) // 2)
     return (not before or before.endswith("\n")) and (not after or after.startswith("\n"))
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
 
 
 def attached(message: Message) -> Attachment | None:
