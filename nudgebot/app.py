@@ -29,7 +29,7 @@ from nudgebot.channels.telegram.handlers import PTBApplication
 from nudgebot.channels.telegram.intake import Intake
 from nudgebot.clock import Clock, SystemClock
 from nudgebot.library.loader import approved_only, load, packaged_content
-from nudgebot.outbox import withdrawing
+from nudgebot.outbox import amending, progress_cards, withdrawing
 from nudgebot.outbox.sender import Sender
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen, compile_screen
@@ -64,8 +64,11 @@ SAYS_WHO_LEADS_WITHIN = 1.5
 ANSWERS_WITHIN = 5.0
 """Seconds after which a database that has not answered is not well."""
 
-LEADING = ("outbox", "handling", "polling", "notices", "menus", "watchdog")
+LEADING = ("outbox", "handling", "polling", "notices", "menus", "watchdog", "amending", "progress_cards")
 """The parts that only the leader runs."""
+
+LEFT_AS_THEY_ARE = ("polling", "lease", "menus", "notices", "withdrawing", "watchdog", "amending", "progress_cards")
+"""The parts that may be ended in the middle: nothing is lost by it."""
 
 
 class CannotStart(Exception):
@@ -240,7 +243,7 @@ class App:
         if self.server is not None:
             self.server.should_exit = True
         for task in self.tasks:
-            if task.get_name() in ("polling", "lease", "menus", "notices", "withdrawing", "watchdog"):
+            if task.get_name() in LEFT_AS_THEY_ARE:
                 task.cancel()  # a long poll confirms nothing: giving it up loses nothing
         await asyncio.wait(self.tasks, timeout=5) if self.tasks else None
         for task in self.tasks:
@@ -341,6 +344,8 @@ class App:
         await support_lines.refresh(runtime)
         self._run("outbox", self.sender.run())
         self._run("withdrawing", withdrawing.keep_withdrawing(runtime, self.channel))
+        self._run("amending", amending.keep_amending(runtime, self.channel))
+        self._run("progress_cards", progress_cards.keep_refreshing(runtime, self.channel))
         self._run("handling", self.intake.work())
         if not runtime.settings.webhook_url:
             self._run("polling", self.intake.poll(self._may_poll))
@@ -478,5 +483,7 @@ class App:
             await scheduler.run_moment(self.runtime, self.ran_at)
             sent = await self.sender.drain()
             gone = await withdrawing.withdraw(self.runtime, self.channel)
-            if not handled and not sent and not gone:
+            changed = await amending.amend(self.runtime, self.channel)
+            if not handled and not sent and not gone and not changed:
+                await progress_cards.refresh(self.runtime, self.channel)
                 return

@@ -16,6 +16,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from nudgebot.runtime import Runtime
 from nudgebot.services import (
+    broadcast_desk,
     broadcasts,
     case_work,
     consents,
@@ -84,6 +85,7 @@ async def tidy(runtime: Runtime) -> dict[str, int]:
 JOBS: tuple[Job, ...] = (
     Job("nudges", 5.0, plan),
     Job("broadcasts", 1.0, broadcasts.advance),
+    Job("looks", 1.0, broadcast_desk.look),
     Job("pauses", 60.0, nudges.resume_ended_pauses),
     Job("escalations", 10.0, escalations.climb),
     Job("reminders", 30.0, case_work.remind),

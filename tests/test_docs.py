@@ -66,7 +66,16 @@ def test_every_command_in_telegram_is_described_and_has_its_line_in_the_menu(cat
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/commands.md", "docs/settings.md", "docs/does-it-work.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/broadcasts.md",
+        "docs/commands.md",
+        "docs/coordinators.md",
+        "docs/does-it-work.md",
+        "docs/settings.md",
+    ],
 )
 def test_links_between_documents_lead_somewhere(document: str):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(document)):

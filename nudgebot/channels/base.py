@@ -97,5 +97,11 @@ class Channel(Protocol):
     ) -> None:
         """Marks a choice on the tapped message, adds a line below its text, adds or clears choices.  Never raises."""
 
+    async def edit(self, to: Address, message_id: str, message: Outgoing) -> None:
+        """Puts this in the place of a message of ours; that it stands there already is no error.  Raises a Refused."""
+
+    async def take_back(self, to: Address, message_id: str) -> None:
+        """Takes one message back.  Raises a Refused."""
+
     async def delete(self, to: Address, message_ids: list[str]) -> int:
         """Takes messages back where the channel still allows it; how many went.  Never raises."""

@@ -136,5 +136,11 @@ class EmailChannel:
     ) -> None:
         """What was mailed stays as it is."""
 
+    async def edit(self, to: Address, message_id: str, message: Outgoing) -> None:
+        """Nor can it be changed later."""
+
+    async def take_back(self, to: Address, message_id: str) -> None:
+        """Nor taken back."""
+
     async def delete(self, to: Address, message_ids: list[str]) -> int:
         return 0

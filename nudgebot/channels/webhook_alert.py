@@ -61,6 +61,12 @@ class WebhookChannel:
     ) -> None:
         """What was posted stays as it is."""
 
+    async def edit(self, to: Address, message_id: str, message: Outgoing) -> None:
+        """Nor can it be changed later."""
+
+    async def take_back(self, to: Address, message_id: str) -> None:
+        """Nor taken back."""
+
     async def delete(self, to: Address, message_ids: list[str]) -> int:
         return 0
 

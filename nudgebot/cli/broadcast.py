@@ -37,6 +37,7 @@ NAMES = {
     "left": "left the programme",
     "completed": "have completed the programme",
     "paused": "paused",
+    "news_off": "have switched news off",
     "unreachable": "cannot be reached",
     "got_it": "got the other broadcast",
     "unreadable": "a birth date cannot be read",
@@ -47,7 +48,11 @@ NAMES = {
 
 Number = Annotated[int, typer.Argument(help="The number from `broadcast status`.", min=1, max=2**31 - 1)]
 Text = Annotated[
-    str | None, typer.Option("--text", help="The words in the main language; **bold** is the only markup.")
+    str | None,
+    typer.Option(
+        "--text",
+        help="The words in the main language; **bold** is the only markup.",
+    ),
 ]
 File = Annotated[
     list[Path] | None,
@@ -281,6 +286,8 @@ def _show_preview(seen: Preview) -> None:
         out.print(re.sub(r"\*\*(.+?)\*\*", r"[bold]\1[/bold]", escape(words.text), flags=re.DOTALL), highlight=False)
         for label, address in words.links:
             out.print(f"  ( {label} ) {address}", markup=False, highlight=False, soft_wrap=True)
+        for label in words.answers:
+            out.print(f"  ( {label} )", markup=False, highlight=False)
         out.print(f"\non a locked phone: {seen.lock_screen[language]}", markup=False, highlight=False)
     out.rule()
     out.print(f"{seen.count} get it, of an audience of {seen.members}.", highlight=False)

@@ -454,6 +454,7 @@ def settings(record: Record) -> ProgrammeSettings:
         main_language=languages[0],
         digests=_digests(record, duty),
         cohorts=_cohorts(record.record("cohorts", "the list of cohorts", required=False)),
+        approval_above=record.whole("approval_above", 1000, low=0),
         keep_escalation_text_days=keep.whole("escalation_text_days", low=1, high=3660),
         keep_deliveries_days=keep.whole("deliveries_days", low=1, high=3660),
     )

@@ -65,6 +65,9 @@ HELD_AT_ONCE = 2_000
 BROADCASTS_KEPT = 8
 """Words of so many broadcasts, beside the newest, stay in memory."""
 
+WORDS_HOLD = 5.0
+"""Seconds for which they are not read again: less than a correction waits before it begins (`broadcast_progress.SETTLES`)."""
+
 LOOK_EVERY = 1.0
 """Seconds between two looks when no bell rings."""
 
@@ -117,7 +120,7 @@ class Sender:
         self._held: dict[Content, float] = {}  # met in this turn -> seconds it is put off
         self._nap: float | None = None  # seconds until the pace lets something go; None = nothing waits for it
         self._in_doubt = False  # a turn failed: did its commit take hold?
-        self._words: dict[str, dict[str, Any]] = {}  # of broadcasts, by their number
+        self._words: dict[str, tuple[float, dict[str, Any] | None]] = {}  # of broadcasts: when they were read, and they
         self._one_at_a_time = asyncio.Lock()  # a rehearsal drains while the loop runs
 
     async def adopt(self) -> int:
@@ -330,14 +333,14 @@ class Sender:
             asyncio.get_running_loop().call_later(GATHERED, self.runtime.bell.ring)
 
     async def _words_of(self, content_id: str) -> dict[str, Any] | None:
-        """Of a broadcast: read once for all its readers.  What is being sent is no longer changed."""
-        if content_id not in self._words:
+        """Of a broadcast: read once for many of its readers; somebody may correct them while it is paused."""
+        clock = self.runtime.clock.monotonic()
+        read_at, found = self._words.get(content_id, (-WORDS_HOLD, None))
+        if clock - read_at >= WORDS_HOLD:
             async with self.runtime.database.read() as session:
                 found = await broadcasts.words(session, content_id)
-            if found is None:
-                return None
-            self._words = {**dict(list(self._words.items())[-BROADCASTS_KEPT:]), content_id: found}
-        return self._words[content_id]
+            self._words = {**dict(list(self._words.items())[-BROADCASTS_KEPT:]), content_id: (clock, found)}
+        return found
 
     async def _write_down(self) -> None:
         if not self._ended:

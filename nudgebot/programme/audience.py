@@ -15,12 +15,27 @@ from typing import Any
 from nudgebot.programme.age import age_days
 from nudgebot.programme.enrolment import State
 
+STEPS: Mapping[str, int] = {
+    "pregnancy": -300,
+    "birth": 0,
+    "m3": 91,
+    "m6": 182,
+    "y1": 365,
+    "y2": 730,
+    "y3": 1095,
+    "y5": 1826,
+    "y8": 2922,
+    "y11": 4018,
+}
+"""Ages offered to choose from, in days: the first of a span, or the day after its last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Nothing named means everybody.  Ages in days since birth, both ends included, negative before it.
 
-    `without` are broadcasts by number: who got one of them is left out.
+    Broadcasts are named by number.  Who got one of `without` is left out.  `missed` and `answered` ask for those only
+    who were to get one of these and did not, and who answered so: `3:a`.
     """
 
     youngest: int | None = None
@@ -29,6 +44,8 @@ class Audience:
     countries: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
     without: tuple[int, ...] = ()
+    missed: tuple[int, ...] = ()
+    answered: tuple[str, ...] = ()
 
     @property
     def by_age(self) -> bool:
@@ -71,7 +88,10 @@ class Member:
     unreachable: bool = False
     open_case: bool = False  # somebody of the team has to look after them, or does
     unsafe: bool = False  # they have told that writing to them first is not safe
+    news_off: bool = False  # they have switched news of the team off
     got: bool = False  # one of the broadcasts whose readers are left out
+    missed: bool = False  # one of the broadcasts that are sent after to those who missed them
+    answered: bool = False  # as was asked for
 
 
 class Exclusion(StrEnum):
@@ -82,6 +102,7 @@ class Exclusion(StrEnum):
     LEFT = "left"
     COMPLETED = "completed"
     PAUSED = "paused"
+    NEWS_OFF = "news_off"
     UNREACHABLE = "unreachable"
     GOT_IT = "got_it"
     UNREADABLE = "unreadable"
@@ -101,6 +122,8 @@ def belongs(audience: Audience, member: Member, on: date) -> bool:
     ):
         if wanted and has not in wanted:
             return False
+    if (audience.missed and not member.missed) or (audience.answered and not member.answered):
+        return False
     return not audience.by_age or not member.readable or any(_of_age(audience, kid, on) for kid in member.kids)
 
 
@@ -124,6 +147,7 @@ def exclusion(member: Member) -> Exclusion | None:
         (Exclusion.LEFT, member.state == State.LEFT),
         (Exclusion.COMPLETED, member.state == State.COMPLETED),
         (Exclusion.PAUSED, member.state == State.PAUSED),
+        (Exclusion.NEWS_OFF, member.news_off),
         (Exclusion.UNREACHABLE, member.unreachable),
         (Exclusion.GOT_IT, member.got),
         (Exclusion.UNREADABLE, not member.readable),

@@ -1,16 +1,18 @@
 """What does a broadcast say, when may each parent get it, and do its numbers add up?
 
-draft ──► scheduled ──► running ⇄ paused ──► finished
-             └──────────────┴────────┴─────► cancelled
+draft ⇄ scheduled ──► running ⇄ paused ──► finished
+  ⇅    ↗     └───────────┴────────┴─────► cancelled
+ asked ┘                                             asked: a second person has to approve it
 
-People write its words in plain text with **bold**; lines such as `[Book a place](https://…)` at the end become buttons.
+People write its words in plain text with **bold**; lines such as `[Book a place](https://…)` at the end become buttons
+that lead there, and lines such as `[I will come]` answers of one tap.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,7 +23,19 @@ from nudgebot.programme.planning import after_quiet_hours, local_date, nudge_on
 LONGEST = 4096
 """UTF-16 units of a Telegram message."""
 
-MOST_LINKS, LONGEST_LABEL = 3, 40
+LONGEST_CAPTION = 1024
+"""The same of the words under a photo or document."""
+
+LARGEST_FILE = 5_000_000
+"""Bytes.  Telegram would take more; parents pay for them."""
+
+MOST_LINKS, MOST_ANSWERS, LONGEST_LABEL = 3, 3, 40
+
+LETTERS = "abc"
+"""What an answer is stored as: its place, so that it is the same in every language."""
+
+UNDO = timedelta(seconds=60)
+"""Between "Send" and the first message: long enough to see the mistake that one sees only then."""
 
 LOCK_SCREEN = 60
 """About so many characters of a message show on a phone that is locked."""
@@ -35,6 +49,7 @@ LIVES = timedelta(days=3)
 
 class State(StrEnum):
     DRAFT = "draft"
+    ASKED = "asked"
     SCHEDULED = "scheduled"
     RUNNING = "running"
     PAUSED = "paused"
@@ -43,8 +58,9 @@ class State(StrEnum):
 
 
 MOVES: Mapping[State, frozenset[State]] = {
-    State.DRAFT: frozenset({State.SCHEDULED, State.CANCELLED}),
-    State.SCHEDULED: frozenset({State.RUNNING, State.CANCELLED}),
+    State.DRAFT: frozenset({State.ASKED, State.SCHEDULED, State.CANCELLED}),
+    State.ASKED: frozenset({State.DRAFT, State.SCHEDULED, State.CANCELLED}),
+    State.SCHEDULED: frozenset({State.DRAFT, State.RUNNING, State.CANCELLED}),
     State.RUNNING: frozenset({State.PAUSED, State.FINISHED, State.CANCELLED}),
     State.PAUSED: frozenset({State.RUNNING, State.FINISHED, State.CANCELLED}),
     State.FINISHED: frozenset(),
@@ -56,64 +72,126 @@ MOVES: Mapping[State, frozenset[State]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A photo or document as the channel keeps it: sent again by its name there."""
+
+    kind: str  # photo | document | other
+    file: str
+    size: int = 0  # bytes
+
+    @classmethod
+    def of_json(cls, stored: Sequence[Any] | None) -> Attachment | None:
+        return cls(*stored) if stored else None
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """A broadcast in one language."""
 
     text: str
     links: tuple[tuple[str, str], ...] = ()  # label, address
+    answers: tuple[str, ...] = ()  # labels
+    attached: Attachment | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"text": self.text, "links": [list(link) for link in self.links]}
+        return {
+            "text": self.text,
+            "links": [list(link) for link in self.links],
+            "answers": list(self.answers),
+            "attached": list(astuple(self.attached)) if self.attached else None,
+        }
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> Words:
-        return cls(stored["text"], tuple((label, address) for label, address in stored["links"]))
+        links = tuple((label, address) for label, address in stored["links"])
+        return cls(stored["text"], links, tuple(stored.get("answers", ())), Attachment.of_json(stored.get("attached")))
+
+    @property
+    def written(self) -> str:
+        """As a person writes it; `read_words` reads it back."""
+        buttons = [f"[{label}]({address})" for label, address in self.links] + [f"[{label}]" for label in self.answers]
+        return "\n\n".join(part for part in (self.text, "\n".join(buttons)) if part)
 
 
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]*)\)")
+@dataclass(frozen=True, slots=True)
+class Says:
+    """A sentence for whoever wants to send: its phrase, and what is filled in."""
+
+    phrase: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+_BUTTON = re.compile(r"\[([^\]]*)\](?:\(([^)\s]*)\))?")
 
 
 def read_words(written: str) -> Words:
     """Text and buttons of what a person wrote; what is wrong with it `problems` says."""
     lines = written.replace("\r\n", "\n").strip().split("\n")
     links: list[tuple[str, str]] = []
-    while lines and (found := _LINK.fullmatch(lines[-1].strip())):
-        links.insert(0, (found[1].strip(), found[2]))
+    answers: list[str] = []
+    while lines and (found := _BUTTON.fullmatch(lines[-1].strip())):
+        if found[2] is None:
+            answers.insert(0, found[1].strip())
+        else:
+            links.insert(0, (found[1].strip(), found[2]))
         lines.pop()
         while lines and not lines[-1].strip():
             lines.pop()
-    return Words("\n".join(lines).strip(), tuple(links))
+    return Words("\n".join(lines).strip(), tuple(links), tuple(answers))
 
 
-def problems(words: Words) -> list[str]:
-    """What keeps this from being sent, a sentence each."""
+def length(text: str) -> int:
+    """As Telegram counts it: UTF-16 units.  Raises UnicodeEncodeError for half a character."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def problems(words: Words) -> list[Says]:
+    """What keeps this from being sent."""
+    longest = LONGEST_CAPTION if words.attached else LONGEST
     text = without_marks(words.text)
     if not text.strip():
-        return ["The text is empty: write what parents are to read."]
+        return [Says("broadcast.wrong.empty")]
     try:
-        length = len(text.encode("utf-16-le")) // 2
+        too_long = length(text) - longest
     except UnicodeEncodeError:
-        return ["The text holds a character that cannot be sent: save the file as UTF-8 and try again."]
+        return [Says("broadcast.wrong.character")]
     found = []
-    if length > LONGEST:
-        found.append(
-            f"The text is {length - LONGEST} characters too long: Telegram takes {LONGEST}, an emoji counts as two."
-        )
+    if too_long > 0:
+        found.append(Says("broadcast.wrong.long", {"count": too_long, "most": longest}))
     marks = words.text.split("**")
     if len(marks) % 2 == 0:
-        line = "**".join(marks[:-1]).count("\n") + 1
-        found.append(f"The ** in line {line} has no partner: bold words stand between two of them.")
+        found.append(Says("broadcast.wrong.mark", {"line": "**".join(marks[:-1]).count("\n") + 1}))
     elif any(not bold.strip() for bold in marks[1::2]):
-        found.append("There is nothing between two **: put the bold words there, or take the ** away.")
-    if len(words.links) > MOST_LINKS:
-        found.append(f"There are {len(words.links)} link buttons: {MOST_LINKS} at most.")
-    for label, address in words.links:
+        found.append(Says("broadcast.wrong.nothing_bold"))
+    return [*found, *_wrong_buttons(words), *_wrong_file(words.attached)]
+
+
+def _wrong_file(attached: Attachment | None) -> list[Says]:
+    if attached is None:
+        return []
+    if attached.kind not in ("photo", "document"):
+        return [Says("broadcast.wrong.kind")]
+    if attached.size > LARGEST_FILE:
+        return [
+            Says("broadcast.wrong.size", {"size": f"{attached.size / 1e6:.1f}", "most": f"{LARGEST_FILE / 1e6:.0f}"})
+        ]
+    return []
+
+
+def _wrong_buttons(words: Words) -> list[Says]:
+    found = []
+    for kind, count, most in (
+        ("links", len(words.links), MOST_LINKS),
+        ("answers", len(words.answers), MOST_ANSWERS),
+    ):
+        if count > most:
+            found.append(Says(f"broadcast.wrong.{kind}", {"count": count, "most": most}))
+    for label in (*(label for label, _ in words.links), *words.answers):
         if not 1 <= len(label) <= LONGEST_LABEL:
-            found.append(f"The button [{label[:LONGEST_LABEL]}] needs a label of 1 to {LONGEST_LABEL} characters.")
+            found.append(Says("broadcast.wrong.label", {"label": label[:LONGEST_LABEL], "most": LONGEST_LABEL}))
+    for label, address in words.links:
         if not _leads_somewhere(address):
-            found.append(
-                f"The button [{label[:LONGEST_LABEL]}] leads nowhere: its address begins with https:// and names a site."
-            )
+            found.append(Says("broadcast.wrong.address", {"label": label[:LONGEST_LABEL]}))
     return found
 
 

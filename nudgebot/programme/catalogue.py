@@ -248,6 +248,7 @@ class ProgrammeSettings:
     main_language: str
     digests: tuple[time, ...] = (time(9, 30), time(14, 30))  # when the team hears of what can wait, in the duty's zone
     cohorts: Mapping[str, Cohort] = field(default_factory=dict)
+    approval_above: int = 1000  # a broadcast to more people than this needs a second person of the team
     keep_escalation_text_days: int = 30
     keep_deliveries_days: int = 90
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from nudgebot.clock import zone
+from nudgebot.programme.broadcast import LETTERS, Attachment
 from nudgebot.programme.catalogue import (
     ANYWHERE,
     Catalogue,
@@ -145,6 +146,7 @@ class Outgoing:
     protected: bool = False  # cannot be forwarded or saved
     picture: bytes | None = None  # a PNG; the text is its caption
     qr: str = ""  # a link that stands above the words as a picture to be scanned
+    attached: Attachment | None = None  # a photo or document; the text is its caption then
     about: Mapping[str, object] = field(default_factory=dict)  # for machines: {"case": 12, "severity": "urgent"}
 
 
@@ -243,7 +245,10 @@ def render(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
 
 
 def _named(catalogue: Catalogue, promised: Promised, message: Outgoing) -> Outgoing:
-    """Labels become words; a message without buttons of its own carries the Help key."""
+    """Labels become words; a message without buttons of its own carries the Help key.
+
+    Not news: with keys under the text field Telegram would let nobody correct it.
+    """
     rows = tuple(
         tuple(
             choice if choice.literal else choice.named(catalogue.phrase(choice.label, promised.language))
@@ -252,7 +257,8 @@ def _named(catalogue: Catalogue, promised: Promised, message: Outgoing) -> Outgo
         for row in message.rows
     )
     staff = promised.kind is Kind.ALERT or promised.params.get("staff")
-    keys = message.keys or (() if rows or staff else (catalogue.phrase("keys.help", promised.language),))
+    keyless = rows or staff or promised.kind is Kind.BROADCAST
+    keys = message.keys or (() if keyless else (catalogue.phrase("keys.help", promised.language),))
     return replace(message, rows=rows, keys=keys)
 
 
@@ -369,8 +375,12 @@ def _broadcast(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgo
     """The team's words in the reader's language, or else in the main one; raises KeyError when they are gone."""
     written = promised.params["words"] or {}
     words = written.get(promised.language) or written[catalogue.settings.main_language]
-    rows = tuple((Choice(label, LINK, (address,), literal=True),) for label, address in words["links"])
-    return Outgoing(marked(words["text"]), rows)
+    links = tuple((Choice(label, LINK, (address,), literal=True),) for label, address in words["links"])
+    answers = tuple(
+        (Choice(label, "news", (str(promised.number), letter), literal=True),)
+        for letter, label in zip(LETTERS, words.get("answers", ()), strict=False)
+    )
+    return Outgoing(marked(words["text"]), links + answers, attached=Attachment.of_json(words.get("attached")))
 
 
 def _safety_line(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:

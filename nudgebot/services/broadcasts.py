@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from time import monotonic
@@ -17,14 +17,15 @@ from nudgebot.channels.base import Address
 from nudgebot.programme import audience as members
 from nudgebot.programme import broadcast as rules
 from nudgebot.programme.audience import Audience
-from nudgebot.programme.broadcast import Ledger, State, Words
+from nudgebot.programme.broadcast import Attachment, Ledger, Says, State, Words
 from nudgebot.programme.catalogue import Catalogue
-from nudgebot.programme.messages import Kind
+from nudgebot.programme.messages import Choice, Kind
 from nudgebot.programme.places import zones_of
 from nudgebot.programme.planning import after_quiet_hours, expires_at, local_date
 from nudgebot.runtime import Runtime, Turn
+from nudgebot.services import on_call
 from nudgebot.services.nudges import next_batch
-from nudgebot.services.promises import Recipient, compose
+from nudgebot.services.promises import Recipient, compose, reply
 from nudgebot.storage import broadcasts, people
 from nudgebot.storage.broadcasts import Candidate
 from nudgebot.storage.database import Session
@@ -47,6 +48,9 @@ WORKS_FOR = 4.0
 LOOKED_AT = 1000
 """People counted together for a preview."""
 
+AMENDED_A_SECOND = 5
+"""Messages that are corrected or taken back: nobody waits for it, and tips and replies need the rate."""
+
 OFTEN, WEEK = 3, timedelta(days=7)
 """The so manieth broadcast in a week is one that parents may mind."""
 
@@ -68,10 +72,24 @@ class Plan:
     starts_at: datetime | None = None  # None = now
     hour: time | None = None  # on each parent's own clock; None = at once
     expires_at: datetime | None = None
+    attached: Mapping[str, Attachment] = field(default_factory=dict)  # per language, too: posters carry words
 
     @property
     def words(self) -> dict[str, Words]:
-        return {language: rules.read_words(text) for language, text in self.written.items()}
+        return {
+            language: replace(rules.read_words(text), attached=self.attached.get(language))
+            for language, text in self.written.items()
+        }
+
+    @classmethod
+    def of(cls, kept: Broadcast) -> Plan:
+        """What was kept of one, to begin now."""
+        words = {language: Words.of_json(one) for language, one in kept.words.items()}
+        return cls(
+            {language: one.written for language, one in words.items()},
+            Audience.of_json(kept.audience),
+            attached={language: one.attached for language, one in words.items() if one.attached},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +114,8 @@ class Preview:
 # --- what people decide -------------------------------------------------------------------------------------------
 
 
-async def preview(runtime: Runtime, plan: Plan) -> Preview:
-    """Counts everybody, a thousand at a time, and writes nothing."""
+async def preview(runtime: Runtime, plan: Plan, language: str | None = None) -> Preview:
+    """Counts everybody, a thousand at a time, and writes nothing.  Sentences in this language, or else the main one."""
     now, catalogue = runtime.clock.now(), runtime.catalogue
     blockers = _blockers(catalogue, plan, now)
     words = plan.words
@@ -107,7 +125,7 @@ async def preview(runtime: Runtime, plan: Plan) -> Preview:
         async with runtime.database.read() as session:
             blockers += await _unknown(session, catalogue, plan.audience)
         if not counted.count and not blockers:
-            blockers.append(_nobody(counted))
+            blockers.append(Says("broadcast.wrong.left_out" if counted.excluded else "broadcast.wrong.nobody"))
     seconds = rules.seconds_needed(counted.count, runtime.settings.send_rate)
     async with runtime.database.read() as session:
         worries = await _worries(session, plan, now, seconds)
@@ -119,17 +137,38 @@ async def preview(runtime: Runtime, plan: Plan) -> Preview:
         dict(counted.languages),
         counted.quiet,
         seconds,
-        blockers,
-        worries,
+        in_words(catalogue, blockers, language),
+        in_words(catalogue, worries, language),
     )
 
 
-async def draft(turn: Turn, plan: Plan, author: Coordinator | None) -> Broadcast:
-    """Keeps a plan.  Raises NotFit for what no waiting mends; nothing is written then."""
+async def preview_correction(runtime: Runtime, one: Broadcast, language: str | None = None) -> Preview:
+    """The same of words that replace those of a broadcast where it has arrived: in so many chats."""
+    async with runtime.database.read() as session:
+        arrived = await broadcasts.counts(session, one.corrects or 0)
+    count, words = arrived.get(("sent", ""), 0), Plan.of(one).words
+    locked = {code: rules.lock_screen(each) for code, each in words.items()}
+    blockers = [] if count else [Says("broadcast.wrong.nobody_got_it")]
+    return Preview(
+        words, locked, count, {}, {}, 0, count / AMENDED_A_SECOND, in_words(runtime.catalogue, blockers, language), ()
+    )
+
+
+def in_words(catalogue: Catalogue, found: Sequence[Says], language: str | None = None) -> list[str]:
+    return [catalogue.phrase(one.phrase, language or catalogue.settings.main_language, **one.values) for one in found]
+
+
+async def must_be_fit(turn: Turn, plan: Plan, author: Coordinator | None) -> None:
+    """Raises NotFit for what no waiting mends."""
     if blockers := _blockers(turn.catalogue, plan, turn.now) + await _unknown(
         turn.session, turn.catalogue, plan.audience
     ):
-        raise NotFit(blockers)
+        raise NotFit(in_words(turn.catalogue, blockers, author.language if author else None))
+
+
+async def draft(turn: Turn, plan: Plan, author: Coordinator | None) -> Broadcast:
+    """Keeps a plan.  Raises NotFit as above; nothing is written then."""
+    await must_be_fit(turn, plan, author)
     starts_at = plan.starts_at or turn.now
     new = await broadcasts.draft(
         turn.session,
@@ -141,7 +180,7 @@ async def draft(turn: Turn, plan: Plan, author: Coordinator | None) -> Broadcast
         author=author.id if author else None,
         now=turn.now,
     )
-    await _record(turn, author, "drafted", new.id)
+    await record(turn, author, "drafted", new.id)
     return new
 
 
@@ -176,11 +215,11 @@ async def _decide(
 ) -> bool:
     done = await broadcasts.move(turn.session, number, origins, to, why=None)
     if done:
-        await _record(turn, by, action, number)
+        await record(turn, by, action, number)
     return done
 
 
-async def _record(turn: Turn, by: Coordinator | None, action: str, number: int) -> None:
+async def record(turn: Turn, by: Coordinator | None, action: str, number: int) -> None:
     await people.audit(turn.session, turn.now, people.actor_or_shell(by), action, f"broadcast:{number}")
 
 
@@ -196,54 +235,51 @@ async def ledger(session: Session, broadcast: Broadcast) -> Ledger:
 # --- what stands in the way ---------------------------------------------------------------------------------------
 
 
-def _blockers(catalogue: Catalogue, plan: Plan, now: datetime) -> list[str]:
-    """What is wrong with the plan itself, a sentence each."""
+def _blockers(catalogue: Catalogue, plan: Plan, now: datetime) -> list[Says]:
+    """What is wrong with the plan itself."""
     settings, audience = catalogue.settings, plan.audience
     found = []
     if settings.main_language not in plan.written:
-        found.append(f"There is no text in {settings.main_language}, the main language: others fall back to it.")
-    for language, words in plan.words.items():
-        name = f"{language}: " if len(plan.written) > 1 else ""
-        found += [f"{name}{problem}" for problem in rules.problems(words)]
-    spoken = ", ".join(settings.languages)
+        found.append(Says("broadcast.wrong.main_language", {"code": settings.main_language}))
+    for words in plan.words.values():
+        found += rules.problems(words)
+    if len({len(words.answers) for words in plan.words.values()}) > 1:
+        found.append(Says("broadcast.wrong.unlike_answers"))
     for language in dict.fromkeys((*plan.written, *audience.languages)):
         if language not in settings.languages:
-            found.append(f"There is no language {language} in this programme; it has {spoken}.")
+            spoken = ", ".join(settings.languages)
+            found.append(Says("broadcast.wrong.language", {"code": language, "known": spoken}))
     for country in audience.countries:
         if not zones_of(country):
-            found.append(f"There is no country {country}; write its two capital letters, as GB.")
+            found.append(Says("broadcast.wrong.country", {"country": country}))
     if plan.starts_at is not None and plan.starts_at < now:
-        found.append(
-            f"{plan.starts_at:%Y-%m-%d %H:%M} UTC is in the past: name a moment to come, or none to begin now."
-        )
+        found.append(Says("broadcast.wrong.past", {"when": f"{plan.starts_at:%Y-%m-%d %H:%M}"}))
     if plan.expires_at is not None and plan.expires_at <= (plan.starts_at or now):
-        found.append("It would end before it begins: let it go on until a later moment.")
+        found.append(Says("broadcast.wrong.ends_first"))
     return found
 
 
-async def _unknown(session: Session, catalogue: Catalogue, audience: Audience) -> list[str]:
+async def _unknown(session: Session, catalogue: Catalogue, audience: Audience) -> list[Says]:
     """Broadcasts and cohorts that nobody made."""
-    unknown = [number for number in audience.without if await broadcasts.by_number(session, number) is None]
-    found = [f"There is no broadcast {number}; see `nudgebot broadcast status`." for number in unknown]
+    answered = [int(one.partition(":")[0]) for one in audience.answered]
+    named = dict.fromkeys((*audience.without, *audience.missed, *answered))
+    unknown = [number for number in named if await broadcasts.by_number(session, number) is None]
+    found = [Says("broadcast.wrong.number", {"number": number}) for number in unknown]
     known = [*catalogue.settings.cohorts, *await people.named_cohorts(session)] if audience.cohorts else []
     strange = [cohort for cohort in audience.cohorts if cohort not in known]
-    return found + [f"There is no cohort {cohort}; there is {', '.join(known) or 'none'}." for cohort in strange]
+    return found + [
+        Says("broadcast.wrong.cohort", {"cohort": cohort, "known": ", ".join(known) or "-"}) for cohort in strange
+    ]
 
 
-def _nobody(counted: _Count) -> str:
-    if counted.excluded:
-        return "Nobody would get it: everybody of this audience is left out, as counted above."
-    return "Nobody is in this audience: widen the ages, languages, countries or cohorts."
-
-
-async def _worries(session: Session, plan: Plan, now: datetime, seconds: float) -> list[str]:
+async def _worries(session: Session, plan: Plan, now: datetime, seconds: float) -> list[Says]:
     found = []
     starts_at = plan.starts_at or now
     if await broadcasts.begun_since(session, starts_at - WEEK) >= OFTEN - 1:
-        found.append("It is at least the third broadcast within a week: parents may begin to mind.")
+        found.append(Says("broadcast.worry.often"))
     lives = (plan.expires_at or starts_at + rules.LIVES) - starts_at
     if seconds > lives.total_seconds():
-        found.append("It cannot reach everybody in time at this rate: let it go on longer, or raise SEND_RATE.")
+        found.append(Says("broadcast.worry.slow"))
     return found
 
 
@@ -458,6 +494,11 @@ async def _stop(turn: Turn, one: Broadcast, _: int) -> int:
     one.state, one.why = State.PAUSED, "refused"
     await people.audit(turn.session, turn.now, "programme", "paused", f"broadcast:{one.id}", "refused")
     log().critical("broadcast.stopped", broadcast=one.id)
+    team = await people.team(turn.session)
+    for reader in [each for each in team if each.id == one.author] or on_call.audience(team, "leads"):
+        show = Choice("broadcast.button.show", "broadcast", (str(one.id), str(one.revision), "show"))
+        to, facts = Recipient.coordinator(reader), {"number": one.id}
+        await reply(turn, to, "broadcast.stopped", kind=Kind.ALERT, values=facts, rows=[(show,)])
     return await broadcasts.take_out(turn.session, one.id)
 
 

@@ -1,17 +1,18 @@
-"""What follows a tap on a tip or a check-in?  Kept at once, shown on the message, met kindly."""
+"""What follows a tap on a tip, a check-in or news?  Kept at once, shown on the message, met kindly."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from nudgebot.channels.base import Address
+from nudgebot.programme.broadcast import LETTERS
 from nudgebot.programme.checkins import Asked, Step, ladder, mode
 from nudgebot.programme.messages import AfterTap, Choice, Kind, Piece, phrase_value, warm_reply
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import answers, deliveries, people
+from nudgebot.storage import answers, broadcasts, deliveries, people
 from nudgebot.storage.models import Delivery
 from nudgebot.storage.people import Parent
 
@@ -74,6 +75,30 @@ async def answer_check_in(turn: Turn, tapper: Address, number: str, button_id: s
     more = await _help(turn, parent, sent, history, first_answer=before is None)
     text = f"{warm.text}\n{warm.step}" if warm.step else warm.text
     return AfterTap(toast="", mark=True, append=(Piece(text),), more=more)
+
+
+async def answer_news(turn: Turn, tapper: Address, number: str, letter: str) -> AfterTap:
+    """An answer to a broadcast.  Who only tried it out is told that it counts for nobody."""
+    found = await own_delivery(turn, tapper, number)
+    if found is None:
+        return await _tried_out(turn, tapper)
+    sent, parent = found
+    if sent.kind != Kind.BROADCAST or letter not in await _offered(turn, sent):
+        return NOTHING
+    question = broadcasts.question(int(sent.content_id))
+    kept = await _keep(turn, sent, parent, question, letter, None)
+    return AfterTap(toast=turn.catalogue.phrase("news.kept" if kept else "tap.kept", parent.language), mark=kept)
+
+
+async def _offered(turn: Turn, sent: Delivery) -> str:
+    """The letters of the answers that this broadcast has."""
+    written = await broadcasts.words(turn.session, sent.content_id) or {}
+    return LETTERS[: max((len(words.get("answers", ())) for words in written.values()), default=0)]
+
+
+async def _tried_out(turn: Turn, tapper: Address) -> AfterTap:
+    coordinator = await people.coordinator_at(turn.session, tapper.channel, tapper.identifier)
+    return AfterTap(toast=turn.catalogue.phrase("news.only_a_test", coordinator.language)) if coordinator else NOTHING
 
 
 async def _keep(turn: Turn, sent: Delivery, parent: Parent, question: str, choice: str, value: int | None) -> bool:

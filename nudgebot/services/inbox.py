@@ -7,14 +7,25 @@ from dataclasses import dataclass
 
 from nudgebot.channels.base import Address
 from nudgebot.programme.age import age_days
+from nudgebot.programme.broadcast import Attachment
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Finding
 from nudgebot.programme.messages import Choice, Kind, Outgoing, Promised, phrase_value, render
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import case_work, conversations, enrolments, escalations, help_desk, onboarding, questions
+from nudgebot.services import (
+    broadcast_desk,
+    case_work,
+    conversations,
+    enrolments,
+    escalations,
+    help_desk,
+    onboarding,
+    questions,
+)
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
+from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import Parent
 
 
@@ -26,6 +37,8 @@ class Heard:
     address: Address
     text: str
     language_hint: str | None  # what the phone says; a guess until the person chooses
+    written: str = ""  # the text with its bold and links as the team's texts write them
+    attached: Attachment | None = None
 
 
 async def hear(turn: Turn, heard: Heard) -> Finding:
@@ -34,8 +47,8 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
     if parent is not None:
         await enrolments.sign_of_life(turn, parent)
     coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
-    if coordinator is not None and (coordinator.talks_in or coordinator.awaiting):
-        return Finding()  # words for a parent or about one, not the coordinator's own distress
+    if coordinator is not None and _writes_for_work(turn, coordinator):
+        return Finding()  # words for parents or about one, not the coordinator's own distress
     if any(is_word(turn.catalogue, words, heard.text) for words in ("words.help", "words.stop")):
         return Finding(None, None, (), ())  # the key under the text field opens the menu, never a case
     finding = turn.runtime.screen.screen(heard.text, _language(turn.catalogue, heard, parent), _child_age(turn, parent))
@@ -43,6 +56,11 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
         language = _language(turn.catalogue, heard, parent)
         await escalations.respond(turn, heard.address, language, finding, heard.text, parent, once=heard.key)
     return finding
+
+
+def _writes_for_work(turn: Turn, coordinator: Coordinator) -> bool:
+    awaited = coordinator.awaiting is not None and not broadcast_desk.lapsed(coordinator, turn.now)
+    return coordinator.talks_in is not None or awaited
 
 
 async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:
@@ -82,7 +100,10 @@ async def receive(turn: Turn, heard: Heard) -> None:
     """The second look, when no distress was found and it was no command: what does the person want?"""
     text = heard.text.strip()
     coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
-    if coordinator is not None and await case_work.says(turn, coordinator, heard.text):
+    if coordinator is not None and (
+        await broadcast_desk.says(turn, coordinator, heard.written or heard.text, heard.attached)
+        or await case_work.says(turn, coordinator, heard.text)
+    ):
         return
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
     if is_word(turn.catalogue, "words.help", text):

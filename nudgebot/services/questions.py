@@ -322,6 +322,22 @@ async def _take_check_ins(turn: Turn, parent: Parent, value: str, tapped: bool) 
     return True
 
 
+NEWS = ("on", "off")
+
+
+async def _ask_news(turn: Turn, parent: Parent) -> None:
+    rows = [(_answer("news", value, f"news.{value}"),) for value in NEWS]
+    await reply(turn, _to(parent), "settings.news", rows=rows)
+
+
+async def _take_news(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
+    if value not in NEWS:
+        await reply(turn, _to(parent), "onboarding.please_tap")
+        return False
+    parent.enrolment.news_off = value == "off"
+    return True
+
+
 async def _ask_language(turn: Turn, parent: Parent) -> None:
     rows: Rows = [
         (_answer("language", code, turn.catalogue.phrase("language.own_name", code), literal=True),)
@@ -367,6 +383,7 @@ QUESTIONS: Mapping[str, Question] = {
     "hour": Question(_ask_hour, _take_hour),
     "pace": Question(_ask_pace, _take_pace),
     "check_ins": Question(_ask_check_ins, _take_check_ins),
+    "news": Question(_ask_news, _take_news),
     "language": Question(_ask_language, _take_language),
     "child_name": Question(_ask_child_name, _take_child_name),
     "early": Question(_ask_early, _take_early),

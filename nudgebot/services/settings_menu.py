@@ -17,6 +17,7 @@ async def show(turn: Turn, parent: Parent, *, saved: bool = False) -> None:
         (_line("hour"), _line("pace")),
         (_line("check_ins"), _line("country")),
         (_line("zone"), _line("sibling")),
+        (_line("news"),),
     ]
     if len(turn.catalogue.settings.languages) > 1:
         rows.append((_line("language"),))

@@ -12,6 +12,8 @@ from nudgebot.programme.ratings import Rating
 from nudgebot.storage.database import one_of
 from nudgebot.storage.models import Answer, new_id
 
+_IS_CHECK_IN = Answer.question.not_like("tip:%") & Answer.question.not_like("news:%")
+
 
 async def keep(
     session: AsyncSession,
@@ -69,7 +71,7 @@ async def check_in_choices(session: AsyncSession, enrolment_ids: Sequence[int]) 
     """Delivery -> (choice, value) of the standing answer to its check-in, for many enrolments at once."""
     rows = await session.execute(
         select(Answer.delivery_id, Answer.choice, Answer.value)
-        .where(one_of(session, Answer.enrolment_id, enrolment_ids), Answer.question.not_like("tip:%"))
+        .where(one_of(session, Answer.enrolment_id, enrolment_ids), _IS_CHECK_IN)
         .order_by(Answer.id)
     )
     return {delivery: (choice, value) for delivery, choice, value in rows}  # the newest stands
@@ -103,5 +105,4 @@ async def all_of(session: AsyncSession, enrolment_id: int) -> list[Answer]:
 async def count(session: AsyncSession) -> dict[str, int]:
     """Question kind ('tip' or 'check_in') -> rows."""
     tips = await session.scalar(select(func.count()).where(Answer.question.like("tip:%"))) or 0
-    total = await session.scalar(select(func.count(Answer.id))) or 0
-    return {"tip": tips, "check_in": total - tips}
+    return {"tip": tips, "check_in": await session.scalar(select(func.count()).where(_IS_CHECK_IN)) or 0}

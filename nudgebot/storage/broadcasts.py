@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import Integer, LargeBinary, Select, Table, func, literal_column, select, type_coerce, update
+from sqlalchemy import Integer, LargeBinary, Select, Table, delete, func, literal_column, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.programme.audience import Audience, Kid, Member, held
@@ -19,7 +19,17 @@ from nudgebot.programme.broadcast import MOVES, State
 from nudgebot.storage.database import one_of
 from nudgebot.storage.deliveries import NewDelivery, insert_rows
 from nudgebot.storage.encryption import WrongKey
-from nudgebot.storage.models import Broadcast, Carer, Child, Delivery, Enrolment, Escalation, Family
+from nudgebot.storage.models import (
+    Answer,
+    Broadcast,
+    Carer,
+    Child,
+    Delivery,
+    Enrolment,
+    Escalation,
+    Family,
+    ProgressCard,
+)
 
 _TABLE = cast(Table, Delivery.__table__)
 
@@ -27,7 +37,12 @@ _TABLE = cast(Table, Delivery.__table__)
 _OURS = _TABLE.c.lane == literal_column("4")
 
 _UNDER_WAY = ("planned", "sending")
+_ALIVE = (State.SCHEDULED, State.RUNNING, State.PAUSED, State.CANCELLED)
 _GOT = ("sent", "assumed_sent", "waiting", *_UNDER_WAY)
+_MISSED = ("failed", "unreachable", "expired")
+
+TEST = "test:"
+"""Before a broadcast's number, in what is sent to its author alone: it counts for no recipient."""
 
 
 async def draft(
@@ -72,8 +87,17 @@ async def listed(session: AsyncSession, limit: int = 20) -> list[Broadcast]:
 
 async def alive(session: AsyncSession) -> list[Broadcast]:
     """Those that may still have something to do, oldest first."""
-    standing = Broadcast.state.not_in((State.DRAFT, State.FINISHED)) & Broadcast.ended_at.is_(None)
+    standing = Broadcast.state.in_(_ALIVE) & Broadcast.ended_at.is_(None)
     return list(await session.scalars(select(Broadcast).where(standing).order_by(Broadcast.id)))
+
+
+async def standing(session: AsyncSession, author: int, since: datetime, limit: int = 8) -> list[Broadcast]:
+    """What there is to decide about: all that is under way or asked for, one's own drafts, and what ended since."""
+    theirs = (Broadcast.state == State.DRAFT) & (Broadcast.author == author) & (Broadcast.created_at >= since)
+    going = Broadcast.state.in_((State.ASKED, State.SCHEDULED, State.RUNNING, State.PAUSED))
+    ended = (Broadcast.ended_at >= since) & (Broadcast.gathered_at.is_not(None))
+    found = select(Broadcast).where(theirs | going | ended).order_by(Broadcast.id.desc()).limit(limit)
+    return list(await session.scalars(found))
 
 
 async def begun_since(session: AsyncSession, since: datetime) -> int:
@@ -95,13 +119,20 @@ async def move(session: AsyncSession, number: int, origins: Collection[State], t
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
+async def looks_wanted(session: AsyncSession) -> list[Broadcast]:
+    """Drafts whose author waits for a preview, longest waiting first."""
+    wanted = select(Broadcast).where(Broadcast.look_wanted_at.is_not(None)).order_by(Broadcast.look_wanted_at)
+    return list(await session.scalars(wanted))
+
+
 async def newest_enrolment(session: AsyncSession) -> int:
     return await session.scalar(select(func.max(Enrolment.id))) or 0
 
 
 async def words(session: AsyncSession, content_id: str) -> dict[str, Any] | None:
-    """Language -> what a delivery of this broadcast says."""
-    return await session.scalar(select(Broadcast.words).where(Broadcast.id == int(content_id)))
+    """Language -> what a delivery of this broadcast, or a test of one, says."""
+    number = content_id.removeprefix(TEST).partition(":")[0]
+    return await session.scalar(select(Broadcast.words).where(Broadcast.id == int(number)))
 
 
 async def next_moment(session: AsyncSession) -> datetime | None:
@@ -111,6 +142,14 @@ async def next_moment(session: AsyncSession) -> datetime | None:
     for number in await session.scalars(select(Broadcast.id).where(Broadcast.state == State.RUNNING)):
         moments.append(await session.scalar(select(func.min(_TABLE.c.next_at)).where(*_rows(number, "waiting"))))
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def last_moment(session: AsyncSession, number: int) -> datetime | None:
+    """Before when the last of those that wait may not go."""
+    last: datetime | None = await session.scalar(
+        select(func.max(_TABLE.c.next_at, type_=_TABLE.c.next_at.type)).where(*_rows(number, "waiting"))
+    )
+    return last
 
 
 # --- who ----------------------------------------------------------------------------------------------------------
@@ -133,6 +172,7 @@ _PEOPLE = (
         Enrolment.state,
         Enrolment.tz,
         Enrolment.safe_to_contact,
+        Enrolment.news_off,
         Enrolment.family_id,
         Carer.channel,
         Carer.identifier,
@@ -175,7 +215,10 @@ async def _candidates(
     people = (await session.execute(statement)).all()
     kids, damaged = await _kids(session, [one.family_id for one in people], now, dates=audience.by_age)
     cases = await _in_open_cases(session, [one.identifier for one in people])
-    got = await _got_one_of(session, audience.without, [one.id for one in people])
+    numbers = [one.id for one in people]
+    got = await _with_rows(session, audience.without, numbers, _GOT)
+    missed = await _with_rows(session, audience.missed, numbers, _MISSED)
+    answered = await _answered(session, audience.answered, numbers)
     return [
         Candidate(
             one.id,
@@ -192,7 +235,10 @@ async def _candidates(
                 unreachable=one.unreachable_at is not None,
                 open_case=(one.channel, one.identifier) in cases,
                 unsafe=one.safe_to_contact is False,
+                news_off=one.news_off,
                 got=one.id in got,
+                missed=one.id in missed,
+                answered=one.id in answered,
             ),
         )
         for one in people
@@ -245,7 +291,10 @@ async def _in_open_cases(session: AsyncSession, identifiers: Sequence[str]) -> s
     return {(channel, identifier) for channel, identifier in rows}
 
 
-async def _got_one_of(session: AsyncSession, numbers: Collection[int], enrolment_ids: Sequence[int]) -> set[int]:
+async def _with_rows(
+    session: AsyncSession, numbers: Collection[int], enrolment_ids: Sequence[int], states: Sequence[str]
+) -> set[int]:
+    """Of these enrolments, those for whom one of these broadcasts came to one of these states."""
     if not numbers:
         return set()
     found = await session.scalars(
@@ -253,10 +302,47 @@ async def _got_one_of(session: AsyncSession, numbers: Collection[int], enrolment
             _OURS,
             one_of(session, _TABLE.c.enrolment_id, enrolment_ids),
             _TABLE.c.content_id.in_([str(number) for number in numbers]),
-            _TABLE.c.state.in_(_GOT),
+            _TABLE.c.state.in_(states),
         )
     )
     return set(found)
+
+
+def question(number: int) -> str:
+    """What an answer to this broadcast is stored under."""
+    return f"news:{number}"
+
+
+async def _answered(session: AsyncSession, wanted: Collection[str], enrolment_ids: Sequence[int]) -> set[int]:
+    """Of these enrolments, those whose newest answer is one of these: `3:a`."""
+    found: set[int] = set()
+    for one in wanted:
+        number, _, letter = one.partition(":")
+        newest = (
+            select(Answer.enrolment_id, func.max(Answer.id).label("id"))
+            .where(Answer.question == question(int(number)), one_of(session, Answer.enrolment_id, enrolment_ids))
+            .group_by(Answer.enrolment_id)
+            .subquery()
+        )
+        rows = await session.scalars(
+            select(Answer.enrolment_id).join(newest, newest.c.id == Answer.id).where(Answer.choice == letter)
+        )
+        found.update(rows)
+    return found
+
+
+async def answers(session: AsyncSession, number: int) -> dict[str, int]:
+    """Letter -> how many chose it last."""
+    newest = (
+        select(func.max(Answer.id).label("id"))
+        .where(Answer.question == question(number))
+        .group_by(Answer.enrolment_id)
+        .subquery()
+    )
+    rows = await session.execute(
+        select(Answer.choice, func.count()).join(newest, newest.c.id == Answer.id).group_by(Answer.choice)
+    )
+    return {choice: count for choice, count in rows}
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------
@@ -350,3 +436,96 @@ async def counts(session: AsyncSession, number: int) -> dict[tuple[str, str], in
     for state, outcome, count in by_outcome:
         found[state, outcome or ""] = found.get((state, outcome or ""), 0) + count
     return found
+
+
+# --- what shows how far it is -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A message that shows how far a broadcast is, where it stands, and who reads it."""
+
+    number: int
+    broadcast_id: int
+    coordinator_id: int
+    shown: str
+    message_id: str
+    known: bool  # does the card itself know its message?
+
+
+async def add_card(session: AsyncSession, delivery: int, broadcast_id: int, coordinator_id: int, shown: str) -> None:
+    """In the place of an older one in the same chat, which is left as it is."""
+    older = (ProgressCard.broadcast_id == broadcast_id, ProgressCard.coordinator_id == coordinator_id)
+    await session.execute(delete(ProgressCard).where(*older))
+    session.add(ProgressCard(id=delivery, broadcast_id=broadcast_id, coordinator_id=coordinator_id, shown=shown))
+    await session.flush()
+
+
+async def cards(session: AsyncSession) -> list[Card]:
+    """Those that have arrived."""
+    message_id = func.coalesce(ProgressCard.message_id, Delivery.message_id)
+    rows = await session.execute(
+        select(
+            ProgressCard.id,
+            ProgressCard.broadcast_id,
+            ProgressCard.coordinator_id,
+            ProgressCard.shown,
+            message_id,
+            ProgressCard.message_id.is_not(None),
+        )
+        .outerjoin(Delivery, Delivery.id == ProgressCard.id)
+        .where(message_id.is_not(None))
+        .order_by(ProgressCard.id)
+    )
+    return [Card(*row) for row in rows]
+
+
+async def card_shows(session: AsyncSession, card: Card, shown: str) -> None:
+    """Remembers what a card shows, and where it stands."""
+    values = {"shown": shown, "message_id": card.message_id}
+    await session.execute(update(ProgressCard).where(ProgressCard.id == card.number).values(values))
+
+
+async def let_card_be(session: AsyncSession, number: int) -> None:
+    """It stays as it is from now on."""
+    await session.execute(delete(ProgressCard).where(ProgressCard.id == number))
+
+
+# --- changing what was sent ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A recipient's message as it stands in the chat."""
+
+    number: int
+    channel: str
+    identifier: str
+    message_id: str
+    language: str
+    sent_at: datetime
+
+
+async def to_amend(session: AsyncSession, now: datetime) -> list[Broadcast]:
+    """Broadcasts of which what was sent is being changed, oldest first."""
+    wanted = Broadcast.amending.in_(("edit", "delete")) & (Broadcast.amend_from <= now)
+    return list(await session.scalars(select(Broadcast).where(wanted).order_by(Broadcast.id)))
+
+
+async def arrived_after(session: AsyncSession, number: int, after: int, limit: int) -> list[Arrived]:
+    """The next messages of a broadcast by the number of their delivery."""
+    columns = (
+        _TABLE.c.id,
+        _TABLE.c.channel,
+        _TABLE.c.identifier,
+        _TABLE.c.message_id,
+        _TABLE.c.language,
+        _TABLE.c.sent_at,
+    )
+    rows = await session.execute(
+        select(*columns)
+        .where(*_rows(number, "sent"), _TABLE.c.message_id.is_not(None), _TABLE.c.id > after)
+        .order_by(_TABLE.c.id)
+        .limit(limit)
+    )
+    return [Arrived(*row) for row in rows]

@@ -164,6 +164,7 @@ class Enrolment(Base):
     joined_on: Mapped[date | None]  # local date of the first tip
     asked: Mapped[list[str]] = mapped_column(JSON, default=list)  # friendly later questions already put, once each
     safe_to_contact: Mapped[bool | None]  # after violence: may we write first?
+    news_off: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # no broadcasts, by their wish
     left_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -276,13 +277,15 @@ class Inbound(Base):
 
 
 class Answer(Base):
-    """A tap on a tip or a check-in.  Every change of mind is a row of its own; the newest counts."""
+    """A tap on a tip, a check-in or a broadcast.  Every change of mind is a row of its own; the newest counts."""
 
     __tablename__ = "answers"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id", ondelete="CASCADE"), index=True)
     delivery_id: Mapped[int] = mapped_column(index=True)  # no foreign key: deliveries are pruned, answers stay
-    question: Mapped[str] = mapped_column(String(64))  # 'tip:<id>' or the check-in's id
+    question: Mapped[str] = mapped_column(
+        String(64), index=True
+    )  # 'tip:<id>', the check-in's id, or 'news:<broadcast>'
     content_version: Mapped[str] = mapped_column(String(12))  # the wording they answered
     choice: Mapped[str] = mapped_column(String(16))  # did_it | not_today | not_for_us, or the button's letter, or skip
     value: Mapped[int | None] = mapped_column(Integer)  # 1 hard .. 5 going well; NULL = not charted
@@ -350,7 +353,10 @@ class Broadcast(Base):
     __tablename__ = "broadcasts"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # what people call it: 1, 2, 3 ...
     state: Mapped[str] = mapped_column(String(16), index=True)  # programme/broadcast.py State
-    words: Mapped[dict[str, Any]] = mapped_column(Sealed("broadcasts|words", "json"))  # language -> text and links
+    words: Mapped[dict[str, Any]] = mapped_column(Sealed("broadcasts|words", "json"))  # language -> text and buttons
+    revision: Mapped[int] = mapped_column(
+        Integer, default=1, server_default="1"
+    )  # counts changes of what is sent to whom
     audience: Mapped[dict[str, Any]] = mapped_column(JSON)  # whom it is for: programme/audience.py Audience
     hour: Mapped[str | None] = mapped_column(String(5))  # '10:00' on each parent's own clock; NULL = at once
     starts_at: Mapped[datetime]
@@ -363,8 +369,29 @@ class Broadcast(Base):
     ledger: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the sums when it ended: deliveries are pruned later
     why: Mapped[str | None] = mapped_column(String(64))  # it was paused, if not by a person
     author: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = the command line
+    look_wanted_at: Mapped[datetime | None]  # its author waits for a preview since then
+    looked_at: Mapped[datetime | None]  # when this revision was counted and shown to its author
+    looked_count: Mapped[int | None] = mapped_column(Integer)  # how many would have got it then
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey("coordinators.id"))  # NULL = nobody had to
+    corrects: Mapped[int | None]  # the broadcast whose words these are to replace where it has arrived
+    amending: Mapped[str | None] = mapped_column(
+        String(8)
+    )  # what was sent: 'edit' | 'delete' under way; 'edited' | 'deleted'
+    amended_to: Mapped[int | None]  # the last delivery that was changed so
+    amend_from: Mapped[datetime | None]  # not before: what is under way with the old words has arrived by then
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # finished or cancelled, and nothing is under way any more
+
+
+class ProgressCard(Base):
+    """A message in a coordinator's chat that shows how far a broadcast is, and is kept true until it has ended."""
+
+    __tablename__ = "progress_cards"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # of the delivery that brought it
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcasts.id"))
+    coordinator_id: Mapped[int] = mapped_column(ForeignKey("coordinators.id"))
+    message_id: Mapped[str | None] = mapped_column(String(32))  # NULL until it has arrived; the delivery is soon pruned
+    shown: Mapped[str] = mapped_column(String(64), default="", server_default="")  # a hash of what it shows
 
 
 class LineCheck(Base):

@@ -32,6 +32,9 @@ MEMBERS = st.builds(
     kids=st.lists(KIDS, max_size=3),
     readable=st.booleans(),
     unreachable=st.booleans(),
+    news_off=st.booleans(),
+    missed=st.booleans(),
+    answered=st.booleans(),
     open_case=st.booleans(),
     unsafe=st.booleans(),
     got=st.booleans(),
@@ -44,6 +47,8 @@ AUDIENCES = st.builds(
     countries=st.lists(st.sampled_from(["GB", "KE"]), unique=True).map(tuple),
     cohorts=st.lists(st.sampled_from(["demo", "clinic"]), unique=True).map(tuple),
     without=st.lists(st.integers(1, 9)).map(tuple),
+    missed=st.lists(st.integers(1, 9), max_size=1).map(tuple),
+    answered=st.lists(st.sampled_from(["3:a", "3:b"]), max_size=1).map(tuple),
 )
 
 
@@ -107,8 +112,21 @@ def test_an_audience_comes_back_from_the_database_as_it_went_in(audience):
     assert Audience.of_json(audience.as_json()) == audience
 
 
-def test_nothing_about_answers_can_be_asked_for():
-    assert set(Audience.__slots__) == {"youngest", "oldest", "languages", "countries", "cohorts", "without"}
+def test_nothing_about_answers_can_be_asked_for_but_those_to_a_broadcast():
+    asks = {"youngest", "oldest", "languages", "countries", "cohorts", "without", "missed", "answered"}
+    assert set(Audience.__slots__) == asks
+
+
+def test_a_follow_up_reaches_only_those_it_is_meant_for():
+    for wanted in (Audience(missed=(3,)), Audience(answered=("3:a",))):
+        assert not belongs(wanted, ADA, TODAY)
+    assert belongs(Audience(missed=(3,)), replace(ADA, missed=True), TODAY)
+    assert belongs(Audience(answered=("3:a",)), replace(ADA, answered=True), TODAY)
+
+
+def test_who_has_switched_news_off_is_left_out_by_that_name():
+    assert exclusion(replace(ADA, news_off=True)) == Exclusion.NEWS_OFF
+    assert exclusion(replace(ADA, news_off=True, state="paused")) == Exclusion.PAUSED
 
 
 # --- being left out -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import available_timezones
 
@@ -18,6 +19,7 @@ from nudgebot.programme.broadcast import (
     BULK_SHARE,
     LONGEST,
     MOVES,
+    Attachment,
     State,
     Words,
     age_span,
@@ -61,7 +63,10 @@ def test_link_lines_at_the_end_become_buttons_and_others_stay_words():
         ("**one** two** three", "no partner"),
         ("a **** b", "nothing between"),
         ("hi\n" + "[a](https://a.example)\n" * 4, "3 at most"),
+        ("hi\n" + "[a]\n" * 4, "3 at most"),
         ("hi\n[](https://a.example)", "label"),
+        ("hi\n[]", "label"),
+        ("hi\n[" + "x" * 41 + "]", "label"),
         ("hi\n[a](javascript:alert)", "leads nowhere"),
         ("hi\n[a](https://)", "leads nowhere"),
         ("hi\n[a](www.example.org)", "leads nowhere"),
@@ -69,10 +74,34 @@ def test_link_lines_at_the_end_become_buttons_and_others_stay_words():
         ("hi \udcff", "UTF-8"),
     ],
 )
-def test_what_cannot_be_sent_is_said_in_one_sentence(written, says):
-    [sentence] = problems(read_words(written))
+def test_what_cannot_be_sent_is_said_in_one_sentence(catalogue, written, says):
+    [found] = problems(read_words(written))
+    sentence = catalogue.phrase(found.phrase, "en", **found.values)
     assert says in sentence
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("attached", "length", "says"),
+    [
+        (Attachment("photo", "f", 90_000), 1025, "1 characters too long: Telegram takes 1024"),
+        (Attachment("document", "f", 5_200_000), 10, "The file has 5.2 MB: 5 MB at most"),
+        (Attachment("other", ""), 10, "Only a photo or a document"),
+    ],
+)
+def test_what_cannot_go_with_a_text_is_said_in_one_sentence(catalogue, attached, length, says):
+    [found] = problems(Words("x" * length, attached=attached))
+    assert says in catalogue.phrase(found.phrase, "en", **found.values)
+    assert problems(Words("x" * 1024, attached=Attachment("photo", "f", 5_000_000))) == []
+
+
+@given(st.text("ab* \n[]()", max_size=40), st.lists(st.sampled_from(["Yes", "No"]), max_size=3), st.booleans())
+def test_words_are_read_back_as_they_are_written(text, answers, linked):
+    links = (("Map", "https://a.example"),) if linked else ()
+    words = replace(read_words(text), links=links, answers=tuple(answers))
+    if not problems(words):
+        assert read_words(words.written) == words
+        assert Words.of_json(words.as_json()) == words
 
 
 @given(st.text(max_size=300) | st.text("*a \n[]()", max_size=40))
@@ -135,7 +164,7 @@ def test_in_the_evening_it_waits_for_the_morning():
 def test_what_has_ended_stays_so_and_every_state_can_be_reached():
     assert not MOVES[State.FINISHED]
     assert not MOVES[State.CANCELLED]
-    assert set(State) - {State.DRAFT} == {to for moves in MOVES.values() for to in moves}
+    assert set(State) == {to for moves in MOVES.values() for to in moves}
 
 
 ROWS = st.dictionaries(

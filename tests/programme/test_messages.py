@@ -20,7 +20,7 @@ from nudgebot.channels.telegram.callback_data import LONGEST, encode
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS
 from nudgebot.clock import MovableClock
 from nudgebot.outbox import outcomes
-from nudgebot.programme import enrolment, escalation, heartbeat, silence
+from nudgebot.programme import audience, broadcast, enrolment, escalation, heartbeat, silence
 from nudgebot.programme.catalogue import ANYWHERE, THEMES, Catalogue, LineKind, Pace, SupportLine
 from nudgebot.programme.distress import Finding, Screen
 from nudgebot.programme.messages import (
@@ -93,6 +93,14 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
     """Keys that code puts together at run time: the pattern, and what stands in its gap.  Add a line for a new one."""
     buttons = {button for category in catalogue.safety.categories.values() for button in category.buttons}
     return {
+        "broadcast.age.{}": set(audience.STEPS),
+        "broadcast.button.{}_yes": {"cancel", "delete"},
+        "broadcast.left_out.{}": {*audience.Exclusion, "too_late", "cancelled", "forgotten"},
+        "broadcast.progress.{}": {"edit", "edited", "delete", "deleted"},
+        "broadcast.state.{}": set(broadcast.State),
+        "broadcast.toast.{}": {"pause", "resume", "undo", "cancel", "delete"},
+        "broadcast.wrong.{}": {"links", "answers"},
+        "broadcast.{}_sure": {"cancel", "delete"},
         "case.{}": set(escalation.State) - {escalation.State.CLOSED},
         "category.{}": {*catalogue.safety.categories, cases.QUESTION},
         "check_ins.{}": set(questions.CHECK_INS),
@@ -104,6 +112,7 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
         "later.{}": set(nudges.ASK_LATER.values()),
         "later.{}.thanks": set(nudges.ASK_LATER.values()),
         "later.{}.yes": set(nudges.ASK_LATER.values()),
+        "news.{}": set(questions.NEWS),
         "outcome.{}": set(escalation.OUTCOMES),
         "pace.{}": set(Pace),
         "report.picture.{}": {chart.name for chart in report_charts.IN_THE_CHAT},

@@ -37,7 +37,12 @@ BREAK = "\n\n· · ·\n"
 COURTESY_PATIENCE = 5.0
 """Seconds: other people's taps wait until these calls have ended."""
 
+EDIT_PATIENCE = 10.0
+"""Seconds."""
+
 LONGEST, LONGEST_CAPTION = 4096, 1024  # UTF-16 units
+
+_SENDS = {"photo": "sendPhoto", "document": "sendDocument"}
 GONE = ("chat not found", "user is deactivated", "bot can't initiate conversation", "peer_id_invalid")
 
 
@@ -61,12 +66,8 @@ class TelegramChannel:
         """
         if picture := message.picture or (qr_picture(message.qr) if message.qr else None):
             return await self._send_picture(to, message, picture, patience)
-        request = self._bot.request
-        assert isinstance(request, AiohttpRequest)
-        try:
-            sent = await request.call(f"{self._bot.base_url}/sendMessage", parameters_of(to, message), patience)
-        except TelegramError as error:
-            raise refusal(error) from None
+        method = _SENDS[message.attached.kind] if message.attached else "sendMessage"
+        sent = await self._call(method, parameters_of(to, message), patience)
         if not isinstance(sent, dict) or not isinstance(number := sent.get("message_id"), int):
             raise refusal(PerhapsSent("The answer names no message"))
         return Sent(str(number))
@@ -83,6 +84,34 @@ class TelegramChannel:
         except TelegramError as error:
             raise refusal(error) from None
         return Sent(str(sent.message_id))
+
+    async def edit(self, to: Address, message_id: str, message: Outgoing) -> None:
+        parameters = parameters_of(to, message)
+        if message.attached is not None:
+            del parameters[message.attached.kind]
+        for only_when_sent in ("disable_notification", "protect_content"):
+            parameters.pop(only_when_sent, None)
+        if not message.rows:  # the keys under the text field are no part of a message
+            parameters.pop("reply_markup", None)
+        method = "editMessageCaption" if message.attached else "editMessageText"
+        try:
+            await self._call(method, parameters | {"message_id": int(message_id)}, EDIT_PATIENCE)
+        except Rejected as refused:
+            if "not modified" not in refused.says.lower():
+                raise
+
+    async def take_back(self, to: Address, message_id: str) -> None:
+        parameters = {"chat_id": int(to.identifier), "message_id": int(message_id)}
+        await self._call("deleteMessage", parameters, EDIT_PATIENCE)
+
+    async def _call(self, method: str, parameters: dict[str, Any], patience: float) -> Any:
+        """Raises a Refused."""
+        request = self._bot.request
+        assert isinstance(request, AiohttpRequest)
+        try:
+            return await request.call(f"{self._bot.base_url}/{method}", parameters, patience)
+        except TelegramError as error:
+            raise refusal(error) from None
 
     async def answer(self, tap_id: str, toast: str) -> None:
         await _quietly(
@@ -126,14 +155,15 @@ def qr_picture(link: str) -> bytes:
 
 
 def parameters_of(to: Address, message: Outgoing) -> dict[str, Any]:
-    """Of sendMessage, as JSON."""
-    text, bold = cut(message.text)
-    parameters: dict[str, Any] = {
-        "chat_id": int(to.identifier),
-        "text": text,
-        "entities": [{"type": "bold", "offset": span.offset, "length": span.length} for span in bold],
-        "link_preview_options": {"is_disabled": True},
-    }
+    """Of sendMessage, or of what sends a file, as JSON."""
+    attached = message.attached
+    text, bold = cut(message.text, LONGEST_CAPTION if attached else LONGEST)
+    entities = [{"type": "bold", "offset": span.offset, "length": span.length} for span in bold]
+    parameters: dict[str, Any] = {"chat_id": int(to.identifier)}
+    if attached:
+        parameters |= {attached.kind: attached.file, "caption": text, "caption_entities": entities}
+    else:
+        parameters |= {"text": text, "entities": entities, "link_preview_options": {"is_disabled": True}}
     if (markup := keyboard(message)) is not None:
         parameters["reply_markup"] = markup
     if message.silent:

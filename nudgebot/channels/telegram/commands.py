@@ -9,6 +9,7 @@ from nudgebot.channels.base import Address
 from nudgebot.runtime import Turn
 from nudgebot.services import (
     audit,
+    broadcast_desk,
     cohorts,
     conversations,
     coordinators,
@@ -137,6 +138,10 @@ async def _lines(turn: Turn, coordinator: Coordinator, rest: str) -> None:
     await support_lines.show(turn, coordinator, rest)
 
 
+async def _broadcast(turn: Turn, coordinator: Coordinator, _: str) -> None:
+    await broadcast_desk.begin(turn, coordinator)
+
+
 async def _done(turn: Turn, coordinator: Coordinator, _: str) -> None:
     if not await conversations.leave(turn, coordinator):
         await reply(turn, Recipient.coordinator(coordinator), "letter.nothing_to_end")
@@ -192,6 +197,7 @@ STAFF_COMMANDS: tuple[Command, ...] = (
     Command("cases", _for_staff(_cases)),
     Command("duty", _for_staff(_duty)),
     Command("lines", _for_staff(_lines)),
+    _staff("broadcast", _broadcast),
     _staff("report", _report),
     Command("done", _for_staff(_done)),
     _staff("family", _family),

@@ -12,11 +12,13 @@ from telegram.ext import Application, CallbackQueryHandler, ChatMemberHandler, M
 from nudgebot.channels.base import Address, Tapped
 from nudgebot.channels.telegram.callback_data import decode
 from nudgebot.channels.telegram.commands import BY_NAME, LEADS, Caller
+from nudgebot.channels.telegram.reading import attached, written
 from nudgebot.programme import places
 from nudgebot.programme.messages import AfterTap, string_of
 from nudgebot.runtime import Turn
 from nudgebot.services import (
     audit,
+    broadcast_desk,
     case_work,
     check_ins,
     consents,
@@ -124,6 +126,8 @@ async def on_command(update: Update, work: Work) -> None:
     caller = await _caller(work, update)
     if caller.parent is not None:
         _close_side_question(caller.parent)
+    if caller.coordinator is not None:
+        broadcast_desk.put_aside(caller.coordinator)
     command = BY_NAME.get(name)
     if command is None:
         await reply(work.turn, caller.recipient(work.turn), "unknown.command")
@@ -147,7 +151,8 @@ async def on_message(update: Update, work: Work) -> None:
     heard = heard_in(message, work.key)
     if heard is None:
         caller = await _caller(work, update)
-        await reply(work.turn, caller.recipient(work.turn), "unknown.media")
+        waits = caller.coordinator is not None and broadcast_desk.awaits(caller.coordinator, work.turn.now)
+        await reply(work.turn, caller.recipient(work.turn), "broadcast.wrong.caption" if waits else "unknown.media")
         return
     await inbox.receive(work.turn, heard)
 
@@ -157,7 +162,7 @@ def heard_in(message: Message, key: str) -> Heard | None:
     if not words:
         return None
     hint = message.from_user.language_code if message.from_user else None
-    return Heard(key, address_of(message.chat.id), words, hint)
+    return Heard(key, address_of(message.chat.id), words, hint, written(message), attached(message))
 
 
 async def on_location(update: Update, work: Work) -> None:
@@ -442,6 +447,19 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isdecimal() and text.isascii() and int(text) <= check_ins.LARGEST_NUMBER else None
 
 
+async def _broadcast(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    """Looked up now, for every tap: who was taken off the team reads that, and nothing happens."""
+    if caller.takes_cases is None:
+        return AfterTap(
+            toast=work.turn.catalogue.phrase("broadcast.toast.not_yours", caller.recipient(work.turn).language)
+        )
+    return await broadcast_desk.tapped(work.turn, caller.takes_cases, *args)
+
+
+async def _news(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    return await check_ins.answer_news(work.turn, caller.address, *args) if len(args) == 2 else None
+
+
 TAPS: dict[str, Handler] = {
     "tip": _tip,
     "check": _check,
@@ -468,4 +486,6 @@ TAPS: dict[str, Handler] = {
     "team": _team,
     "audit": _audit,
     "family": _family,
+    "broadcast": _broadcast,
+    "news": _news,
 }
