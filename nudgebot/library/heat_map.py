@@ -74,17 +74,18 @@ def _cell(share: Share) -> Text:
 
 
 def png(coverage: Coverage) -> bytes:
-    return _drawn(_figure(coverage), "png", dpi=150)
+    return written(_figure(coverage), "png", dpi=150)
 
 
 def svg(coverage: Coverage) -> str:
     """The element alone, for a page: without the declarations that only a file of its own has."""
-    drawn = _drawn(_figure(coverage), "svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    drawn = written(_figure(coverage), "svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = drawn.decode()
     return text[text.index("<svg") :]
 
 
-def _drawn(figure: Figure, kind: str, **how: Any) -> bytes:
+def written(figure: Figure, kind: str, **how: Any) -> bytes:
+    """The same picture is the same file.  `how`: what savefig takes."""
     from matplotlib import rc_context
 
     drawn = io.BytesIO()

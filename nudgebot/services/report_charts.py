@@ -6,12 +6,12 @@ and their names beside them, cells and bars their numbers.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from nudgebot.library.heat_map import written
 from nudgebot.programme.report import EVERYBODY, LATENESS_NAMES, Curve, Report
 
 if TYPE_CHECKING:
@@ -48,28 +48,18 @@ def drawn(chart: Chart, report: Report, kind: Literal["png", "svg"]) -> bytes | 
     figure = chart.draws(report)
     if figure is None:
         return None
-    return _written(figure, "png", dpi=150, facecolor="white") if kind == "png" else _for_a_page(figure, chart.name)
+    return written(figure, "png", dpi=150, facecolor="white") if kind == "png" else _for_a_page(figure, chart.name)
 
 
 def _for_a_page(figure: Figure, name: str) -> bytes:
     """Without a ground of its own, in the page's colour of text, and with ids that no other picture has."""
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    text = _written(figure, "svg", transparent=True, metadata=nothing).decode()
+    text = written(figure, "svg", transparent=True, metadata=nothing).decode()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     return re.sub(
         r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 xmlns:xlink="http://www.w3.org/1999/xlink">', text, count=1
     ).encode()
-
-
-def _written(figure: Figure, kind: str, **how: Any) -> bytes:
-    from matplotlib import rc_context
-
-    found = io.BytesIO()
-    # Letters stay letters, so that they can be searched and read aloud; the salt makes the same picture the same file.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "nudgebot"}):
-        figure.savefig(found, format=kind, bbox_inches="tight", **how)
-    return found.getvalue()
 
 
 def _axes(height: float, title: str) -> tuple[Figure, Axes]:
