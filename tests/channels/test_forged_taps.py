@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -61,27 +63,39 @@ ARGS = st.one_of(
 TAP = st.tuples(st.sampled_from(sorted(TEAM)), st.sampled_from(sorted(MAY)), ARGS)
 
 
+@dataclass(repr=False)  # a library in the report of a failure would hide the taps
+class Stage:
+    template: Path
+    catalogue: Catalogue
+    screen: Screen
+
+
+@pytest.fixture
+def stage(sqlite_template: Path, catalogue: Catalogue, screen: Screen) -> Stage:
+    return Stage(sqlite_template, catalogue, screen)
+
+
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(forged=st.lists(TAP, min_size=30, max_size=60))
 def test_a_tap_acts_by_the_row_of_who_taps_and_a_lead_remains(
-    sqlite_template: Path, catalogue: Catalogue, screen: Screen, forged: list[tuple[str, str, tuple[str, ...]]]
+    stage: Stage, forged: list[tuple[str, str, tuple[str, ...]]]
 ):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "nudgebot.db"
-        file.write_bytes(sqlite_template.read_bytes())
-        asyncio.run(all_of_them(f"sqlite:///{file}", catalogue, screen, forged))
+        file.write_bytes(stage.template.read_bytes())
+        asyncio.run(all_of_them(f"sqlite:///{file}", stage, forged))
 
 
-async def all_of_them(
-    url: str, catalogue: Catalogue, screen: Screen, forged: list[tuple[str, str, tuple[str, ...]]]
-) -> None:
+async def all_of_them(url: str, stage: Stage, forged: list[tuple[str, str, tuple[str, ...]]]) -> None:
     database = Database(url, KeyRing.parse(KEY))
-    runtime = Runtime(bot_settings(url), database, catalogue, screen, MovableClock(SUNDAY_NOON))
-    async with runtime.turn() as turn:
-        real = await ground(turn)
-        for who, verb, args in forged:
-            await one_tap(turn, real, who, verb, args)
-    await database.close()
+    runtime = Runtime(bot_settings(url), database, stage.catalogue, stage.screen, MovableClock(SUNDAY_NOON))
+    try:
+        async with runtime.turn() as turn:
+            real = await ground(turn)
+            for who, verb, args in forged:
+                await one_tap(turn, real, who, verb, args)
+    finally:
+        await database.close()
 
 
 async def ground(turn: Turn) -> dict[str, str]:
