@@ -26,6 +26,9 @@ from nudgebot.programme.distress_words import BREAK, Words, glance
 EXCLUDED_WITHIN = 20
 """An `unless` line holds back hits at most this many words away: a run-on message is one long sentence."""
 
+BROAD = 40
+"""An exclusion of more words than this is found by many: it is tried at once, and the message remembers for all rules."""
+
 EXAMPLE_WEIGHT = 10
 """What one message among the examples counts, against one phrase, when words are ranked by how common they are."""
 
@@ -92,7 +95,11 @@ class _CompiledRule:
         self.rule = rule
         self._turns = turns
         self._by_word: dict[str, list[_Exclusion]] = {}
+        self._broad: list[_Exclusion] = []
         for exclusion in exclusions:
+            if min(map(len, exclusion.phrase.demands)) > BROAD:
+                self._broad.append(exclusion)
+                continue
             for word in min(exclusion.phrase.demands, key=len):
                 self._by_word.setdefault(word, []).append(exclusion)
         self._words = frozenset(self._by_word)
@@ -126,7 +133,7 @@ class _CompiledRule:
     def speaking(self, message: Message) -> Iterator[_Exclusion]:
         """The exclusions that the message contains."""
         tried = {exclusion for word in message.vocabulary & self._words for exclusion in self._by_word[word]}
-        return (exclusion for exclusion in tried if exclusion.phrase.excuses(message))
+        return (exclusion for exclusion in (*self._broad, *tried) if exclusion.phrase.excuses(message))
 
 
 class _Tongue:
