@@ -54,9 +54,9 @@ def nudgebot(
     The shipped library is loaded and compiled once for all of them; as processes the same is done in test_content.py.
     """
 
-    def run(*words: object, stdin: bytes = b"", **settings: str) -> Ran:
+    def run(*words: object, stdin: bytes = b"", width: int = 300, **settings: str) -> Ran:
         with monkeypatch.context() as patched:
-            patched.setenv("COLUMNS", "300")
+            patched.setattr("nudgebot.cli.out._width", width)
             if "CONTENT" not in settings:
                 patched.setattr("nudgebot.app.load", lambda folder: catalogue)
                 patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
@@ -102,11 +102,10 @@ def test_the_table_of_settings_names_every_one_and_shows_no_secret(nudgebot):
     assert "postgresql://ruth:(set)@127.0.0.1/nudgebot" in ran.out
 
 
-def test_what_is_set_is_shown_as_it_is_and_names_stay_in_one_piece_on_a_narrow_terminal(nudgebot, monkeypatch):
+def test_what_is_set_is_shown_as_it_is_and_names_stay_in_one_piece_on_a_narrow_terminal(nudgebot):
     ran = nudgebot("settings", CONTENT="/a/[/bold]")
     assert "/a/[/bold]" in ran.out
-    monkeypatch.setattr("nudgebot.cli.out._width", 80)  # `width` would stay as it is now for ever
-    assert f"{PREFIX}UNREVIEWED_CONTENT" in nudgebot("settings").out
+    assert f"{PREFIX}UNREVIEWED_CONTENT" in nudgebot("settings", width=80).out
 
 
 @pytest.mark.parametrize(

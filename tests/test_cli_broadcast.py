@@ -26,7 +26,7 @@ def nudgebot(monkeypatch, capsys, catalogue, screen, sqlite_url):
         with monkeypatch.context() as patched:
             for name, value in (("DATABASE_URL", sqlite_url), ("ENCRYPTION_KEY", KEY)):
                 patched.setenv(PREFIX + name, value)
-            patched.setenv("COLUMNS", "300")
+            patched.setattr("nudgebot.cli.out._width", 300)
             patched.setattr("nudgebot.app.load", lambda folder: catalogue)
             patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
             patched.setattr(sys, "argv", ["nudgebot", "broadcast", *map(str, words)])
