@@ -70,17 +70,19 @@ async def promise(session: AsyncSession, new: NewDelivery, now: datetime) -> boo
 
 async def promise_all(session: AsyncSession, new: Sequence[NewDelivery], now: datetime) -> set[int]:
     """Queues many at once; the numbers of those that did not stand already."""
-    keys = [one.dedupe_key for one in new]
-    standing = set(await session.scalars(select(_TABLE.c.dedupe_key).where(one_of(session, _TABLE.c.dedupe_key, keys))))
-    fresh = {one.dedupe_key: one for one in reversed(new) if one.dedupe_key not in standing}
-    await insert_rows(session, list(fresh.values()), now)
-    return {one.number for one in fresh.values()}
+    first = {one.dedupe_key: one for one in reversed(new)}
+    numbers = {one.number for one in first.values()}
+    if await insert_rows(session, list(first.values()), now) == len(first):
+        return numbers  # nearly always, and SQLite can say so
+    return set(await session.scalars(select(_TABLE.c.id).where(one_of(session, _TABLE.c.id, list(numbers)))))
 
 
-async def insert_rows(session: AsyncSession, new: Sequence[NewDelivery], now: datetime, state: str = "planned") -> None:
-    """Many at once, without a word about those that stood already."""
-    if new:
-        await session.execute(_insert(session), [_row(one, now) | {"state": state} for one in new])
+async def insert_rows(session: AsyncSession, new: Sequence[NewDelivery], now: datetime, state: str = "planned") -> int:
+    """Many at once, but for those that stood already; how many, or -1 where the driver does not count."""
+    if not new:
+        return 0
+    done = await session.execute(_insert(session), [_row(one, now) | {"state": state} for one in new])
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def _insert(session: AsyncSession) -> Executable:
