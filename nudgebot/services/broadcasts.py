@@ -25,6 +25,7 @@ from nudgebot.programme.planning import after_quiet_hours, expires_at, local_dat
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services.nudges import next_batch
 from nudgebot.services.promises import Recipient, compose
+from nudgebot.settings import FREE_RATE, Settings
 from nudgebot.storage import broadcasts, people
 from nudgebot.storage.broadcasts import Candidate
 from nudgebot.storage.database import Session
@@ -85,6 +86,7 @@ class Preview:
     languages: Mapping[str, int]  # of the texts that the recipients would read
     quiet: int  # of these the message waits for the end of their quiet hours
     seconds: float  # that sending takes, once begun
+    stars: int  # that Telegram may take for it; 0 unless the programme pays for speed
     blockers: Sequence[str]
     worries: Sequence[str]
 
@@ -119,9 +121,15 @@ async def preview(runtime: Runtime, plan: Plan) -> Preview:
         dict(counted.languages),
         counted.quiet,
         seconds,
+        stars_for(runtime.settings, counted.count),
         blockers,
         worries,
     )
+
+
+def stars_for(settings: Settings, count: int) -> int:
+    """Stars that so many messages cost at most; nothing is paid unless the switch is on."""
+    return rules.most_stars(count, settings.send_rate, FREE_RATE) if settings.paid_broadcast else 0
 
 
 async def draft(turn: Turn, plan: Plan, author: Coordinator | None) -> Broadcast:

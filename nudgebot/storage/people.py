@@ -474,6 +474,16 @@ _CHILD_AT = _CARER_AT + len(DueCarer._fields)
 
 async def due_parents(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[DueParent]:
     """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
+    return await _plain_parents(session, one_of(session, _ENROLMENTS.c.id, enrolment_ids))
+
+
+async def plain_parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, DueParent]:
+    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `due_parents` does."""
+    here = and_(_CARERS.c.channel == channel, one_of(session, _CARERS.c.identifier, identifiers))
+    return {parent.carer.identifier: parent for parent in await _plain_parents(session, here)}
+
+
+async def _plain_parents(session: AsyncSession, which: ColumnElement[bool]) -> list[DueParent]:
     rows = await session.execute(
         select(*_DUE)
         .select_from(
@@ -481,7 +491,7 @@ async def due_parents(session: AsyncSession, enrolment_ids: Sequence[int]) -> li
                 _CHILDREN, _CHILDREN.c.family_id == _ENROLMENTS.c.family_id
             )
         )
-        .where(one_of(session, _ENROLMENTS.c.id, enrolment_ids))
+        .where(which)
         .order_by(_CHILDREN.c.id)
     )
     found: dict[int, DueParent] = {}
@@ -536,12 +546,6 @@ async def complete(session: AsyncSession, enrolment_id: int, state: str, now: da
 async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
     """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
     return await _parents(session, one_of(session, Enrolment.id, enrolment_ids))
-
-
-async def parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, Parent]:
-    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `parents_of` does."""
-    at = one_of(session, Carer.identifier, identifiers)
-    return {parent.carer.identifier: parent for parent in await _parents(session, and_(Carer.channel == channel, at))}
 
 
 async def _parents(session: AsyncSession, which: ColumnElement[bool]) -> list[Parent]:

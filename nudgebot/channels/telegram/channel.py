@@ -46,8 +46,10 @@ class TelegramChannel:
 
     name = "telegram"
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, *, paid: bool = False) -> None:
+        """`paid`: Telegram may take Stars for what goes above its free rate."""
         self._bot = bot
+        self._paid = paid
 
     def start_link(self, payload: str) -> str:
         """Leads to this bot and brings a word along.  Known once the bot is connected."""
@@ -63,8 +65,11 @@ class TelegramChannel:
             return await self._send_picture(to, message, picture, patience)
         request = self._bot.request
         assert isinstance(request, AiohttpRequest)
+        parameters = parameters_of(to, message)
+        if self._paid:
+            parameters["allow_paid_broadcast"] = True
         try:
-            sent = await request.call(f"{self._bot.base_url}/sendMessage", parameters_of(to, message), patience)
+            sent = await request.call(f"{self._bot.base_url}/sendMessage", parameters, patience)
         except TelegramError as error:
             raise refusal(error) from None
         if not isinstance(sent, dict) or not isinstance(number := sent.get("message_id"), int):
