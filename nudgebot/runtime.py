@@ -48,6 +48,7 @@ class Runtime:
     clock: Clock
     bell: Bell = field(default_factory=Bell)
     time: TrustInTime = field(default_factory=TrustInTime)
+    heard_at: datetime | None = None  # when Telegram last answered a poll
     needs_coordinator: bool = False  # then nobody is enrolled before there is somebody to answer distress
     announces: bool = False  # this process does not send: the one that does is told of what is written here
 

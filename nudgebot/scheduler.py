@@ -28,6 +28,7 @@ from nudgebot.services import (
     nudges,
     on_call,
     report,
+    outages,
     support_lines,
 )
 from nudgebot.storage import deliveries, inbound, letters
@@ -54,6 +55,7 @@ class Job:
     every: float  # seconds
     does: Callable[[Runtime], Awaitable[dict[str, int]]]
     by_calendar: bool = False  # rests while the clock is doubted: what it did by a wrong one nobody could undo
+    in_real_time: bool = False  # not on a clock that is moved: whoever skips a week was not away for a week
 
 
 async def plan(runtime: Runtime) -> dict[str, int]:
@@ -96,6 +98,7 @@ JOBS: tuple[Job, ...] = (
     Job("library", 2.0, library.reload),
     Job("report", 2.0, report.answer),
     Job("search", 0.5, family_search.answer),
+    Job("outages", 60.0, outages.notice, by_calendar=True, in_real_time=True),
     Job("expire", 30.0, expire, by_calendar=True),
     Job("tidy", 3600.0, tidy, by_calendar=True),
 )
@@ -126,6 +129,8 @@ async def run_moment(runtime: Runtime, ran_at: dict[str, float]) -> None:
     """Every tick that is due at this moment of a clock that is moved, in order; `ran_at` remembers when each ran."""
     now = runtime.clock.monotonic()
     for job in JOBS:
+        if job.in_real_time:
+            continue
         rest = SAME_MOMENT if job.every < 60 else job.every
         if now - ran_at.get(job.name, -job.every) >= rest:
             ran_at[job.name] = now

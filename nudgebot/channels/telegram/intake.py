@@ -278,6 +278,7 @@ class Intake:
             failures = 0
             self.last_good_poll = self.runtime.clock.monotonic()
             LAST_POLL.set(self.runtime.clock.now().timestamp())
+            self.runtime.heard_at = self.runtime.clock.now()
             if updates:
                 await self._take_polled(updates)
             else:
