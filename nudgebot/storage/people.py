@@ -495,7 +495,7 @@ async def _plain_parents(session: AsyncSession, which: ColumnElement[bool]) -> l
         .order_by(_CHILDREN.c.id)
     )
     found: dict[int, DueParent] = {}
-    for row in rows:
+    for row in rows.all():
         parent = found.get(row[0])
         if parent is None:
             parent = DueParent(DueCarer(*row[_CARER_AT:_CHILD_AT]), DueEnrolment(*row[:_CARER_AT]), [])
@@ -602,7 +602,7 @@ async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[i
         .where(one_of(session, _SEEN.c.enrolment_id, enrolment_ids))
         .group_by(_SEEN.c.enrolment_id, _SEEN.c.tip_id)
     )
-    for enrolment_id, tip_id, on in rows:
+    for enrolment_id, tip_id, on in rows.all():  # at once: row by row would cost more than the query
         found[enrolment_id][tip_id] = on if isinstance(on, date) else _day(on)
     return found
 
