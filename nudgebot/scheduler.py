@@ -27,8 +27,8 @@ from nudgebot.services import (
     library,
     nudges,
     on_call,
-    report,
     outages,
+    report,
     support_lines,
 )
 from nudgebot.storage import deliveries, inbound, letters

@@ -286,6 +286,13 @@ async def _look_back(turn: Turn, days: Sequence[_Day]) -> None:
         day.past = replace(day.past, asked=histories[day.parent.enrolment.id])
 
 
+async def past_of(turn: Turn, number: int) -> Past:
+    """All of what the rules look back on, for one enrolment."""
+    seen = await people.seen_by(turn.session, [number])
+    offered = await deliveries.last_help_offers(turn.session, [number])
+    return Past(seen[number], (await asked_of(turn, [number]))[number], offered.get(number))
+
+
 async def asked_of(turn: Turn, numbers: Sequence[int]) -> dict[int, list[Asked]]:
     """Enrolment -> which check-ins were asked and how they were answered, newest last."""
     asked: dict[int, list[Asked]] = {number: [] for number in numbers}
