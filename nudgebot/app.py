@@ -179,11 +179,12 @@ class App:
         catalogue = catalogue or load_catalogue(settings, drafts=drafts)
         screen = screen or compile_screen(catalogue.safety, catalogue.settings.main_language)
         application = telegram_application.build(token, settings.bot_api_url)
-        channel = TelegramChannel(application.bot)
+        channel = TelegramChannel(application.bot, paid=settings.paid_broadcast)
         clock = clock or SystemClock()
         database = await ready_database(settings, clock.now())
         runtime = Runtime(settings, database, catalogue, screen, clock, needs_coordinator=not drafts)
         runtime.load = partial(load_catalogue, settings, drafts=drafts)
+        telegram_application.tell_time(application, runtime.heard_time)
         app = cls(runtime, application, channel, Sender(runtime, channel, 0), Intake(runtime, application, channel))
         try:
             await app._ask_for_the_lease()

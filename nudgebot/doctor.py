@@ -14,7 +14,7 @@ from nudgebot.library.loader import packaged_content
 from nudgebot.library.problems import LibraryBroken
 from nudgebot.programme.catalogue import Catalogue, Status
 from nudgebot.programme.support import Checks, may_show, with_checks, worries
-from nudgebot.services import support_lines
+from nudgebot.services import broadcasts, support_lines
 from nudgebot.settings import PREFIX, BadSettings, Settings
 from nudgebot.storage import people
 from nudgebot.storage.database import (
@@ -40,6 +40,8 @@ async def examine(settings: Settings) -> list[Finding]:
     """Every part looked at, whatever the others say.  Writes nothing."""
     database, known = await _database(settings)
     found = [await _token(settings), database, *await _second_channel(settings), _watchdog(settings)]
+    if settings.paid_broadcast:
+        found.append(_paid(settings, known.active))
     if known.team and not known.on_duty:
         found.append(
             Finding("duty", "warn", "nobody is on duty, so alerts go to the leads; /duty in the chat changes that.")
@@ -71,6 +73,7 @@ async def _token(settings: Settings) -> Finding:
 class _Known:
     """What the database says about the team and the lines; all empty when it cannot be asked."""
 
+    active: int = 0  # parents
     team: int = 0
     on_duty: int = 0
     served: frozenset[str] = frozenset()
@@ -94,7 +97,13 @@ async def _database(settings: Settings) -> tuple[Finding, _Known]:
             parents = await people.count_by_state(session)
             team = await people.team(session)
             served = frozenset(await people.countries_served(session))
-            known = _Known(len(team), sum(one.on_duty for one in team), served, await support_lines.known(session))
+            known = _Known(
+                parents.get("active", 0),
+                len(team),
+                sum(one.on_duty for one in team),
+                served,
+                await support_lines.known(session),
+            )
     except WrongKey as trouble:
         return Finding("database", "bad", str(trouble)), nothing
     except DATABASE_ERRORS as trouble:
@@ -105,6 +114,16 @@ async def _database(settings: Settings) -> tuple[Finding, _Known]:
         says = "nobody is on the team, so nobody can be enrolled; run `nudgebot coordinator invite lead`."
         return Finding("database", "warn", says), known
     return Finding("database", "good", f"{parents.get('active', 0)} active parents, {len(team)} on the team"), known
+
+
+def _paid(settings: Settings, active: int) -> Finding:
+    """What speed may cost in a day, before anything is sent."""
+    stars = broadcasts.stars_for(settings, active)
+    says = (
+        f"{PREFIX}PAID_BROADCAST is on: at {settings.send_rate:g} messages a second, a message to each of {active} active "
+        f"parents may cost {stars} Stars. Telegram asks for a large balance before it allows that at all."
+    )
+    return Finding("stars", "warn", says)
 
 
 async def _second_channel(settings: Settings) -> list[Finding]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from nudgebot.clock import Clock
 from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen, compile_screen
+from nudgebot.programme.jumps import TrustInTime
 from nudgebot.programme.support import Checks, with_checks
 from nudgebot.settings import Settings
 from nudgebot.storage import notices
@@ -46,6 +47,8 @@ class Runtime:
     screen: Screen
     clock: Clock
     bell: Bell = field(default_factory=Bell)
+    time: TrustInTime = field(default_factory=TrustInTime)
+    heard_at: datetime | None = None  # when Telegram last answered a poll
     needs_coordinator: bool = False  # then nobody is enrolled before there is somebody to answer distress
     announces: bool = False  # this process does not send: the one that does is told of what is written here
 
@@ -79,6 +82,14 @@ class Runtime:
         """What the team found by calling support lines counts from now on, in every message."""
         if checks != self.checks:
             self.checks, self.catalogue = checks, with_checks(self.library, checks)
+
+    def trusts_its_clock(self) -> bool:
+        """May what goes by the calendar go: tips, broadcasts, what expires and what is deleted?"""
+        return self.time.trusted(self.clock.now(), self.clock.monotonic())
+
+    def heard_time(self, theirs: datetime) -> None:
+        """What another machine's clock shows at this moment."""
+        self.time.heard(theirs, self.clock.now(), self.clock.monotonic())
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:

@@ -28,12 +28,14 @@ from nudgebot.services import (
     library,
     nudges,
     on_call,
+    outages,
     report,
     support_lines,
 )
 from nudgebot.storage import deliveries, inbound, letters
 from nudgebot.storage import escalations as cases
 from nudgebot.storage.database import DATABASE_ERRORS
+from nudgebot.storage.sweeping import in_batches
 from nudgebot.telemetry import JOB_SECONDS, log
 
 INBOUND_KEPT = timedelta(days=7)
@@ -53,6 +55,8 @@ class Job:
     name: str
     every: float  # seconds
     does: Callable[[Runtime], Awaitable[dict[str, int]]]
+    by_calendar: bool = False  # rests while the clock is doubted: what it did by a wrong one nobody could undo
+    in_real_time: bool = False  # not on a clock that is moved: whoever skips a week was not away for a week
 
 
 async def plan(runtime: Runtime) -> dict[str, int]:
@@ -62,31 +66,29 @@ async def plan(runtime: Runtime) -> dict[str, int]:
 
 async def expire(runtime: Runtime) -> dict[str, int]:
     """Promises that nobody could keep in time are not kept late."""
-    async with runtime.turn() as turn:
-        return {"expired": await deliveries.expire(turn.session, turn.now)}
+    return {"expired": await in_batches(runtime.database, deliveries.too_late(runtime.clock.now()))}
 
 
 async def tidy(runtime: Runtime) -> dict[str, int]:
     """What is kept too long goes: old deliveries and inbound keys, texts of closed cases."""
-    keep = runtime.catalogue.settings
-    async with runtime.turn() as turn:
-        return {
-            "deliveries": await deliveries.prune(turn.session, turn.now - timedelta(days=keep.keep_deliveries_days)),
-            "inbound": await inbound.prune(turn.session, turn.now - INBOUND_KEPT),
-            "strangers": await deliveries.forget_strangers(turn.session, turn.now - STRANGERS_KEPT),
-            "set_aside": await inbound.forget_set_aside(turn.session, turn.now - SET_ASIDE_KEPT),
-            "case_texts": await cases.forget_texts(
-                turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)
-            ),
-            "letters": await letters.forget(turn.session, turn.now - timedelta(days=keep.keep_escalation_text_days)),
-        }
+    keep, now = runtime.catalogue.settings, runtime.clock.now()
+    closed = now - timedelta(days=keep.keep_escalation_text_days)
+    sweeps = {
+        "deliveries": deliveries.old(now - timedelta(days=keep.keep_deliveries_days)),
+        "inbound": inbound.old(now - INBOUND_KEPT),
+        "strangers": deliveries.to_strangers(now - STRANGERS_KEPT),
+        "set_aside": inbound.set_aside_for_long(now - SET_ASIDE_KEPT),
+        "case_texts": cases.old_texts(closed),
+        **dict(zip(("notes", "letters"), letters.old(closed), strict=True)),
+    }
+    return {name: await in_batches(runtime.database, sweep) for name, sweep in sweeps.items()}
 
 
 JOBS: tuple[Job, ...] = (
-    Job("nudges", 5.0, plan),
-    Job("broadcasts", 1.0, broadcasts.advance),
+    Job("nudges", 5.0, plan, by_calendar=True),
+    Job("broadcasts", 1.0, broadcasts.advance, by_calendar=True),
     Job("looks", 1.0, broadcast_desk.look),
-    Job("pauses", 60.0, nudges.resume_ended_pauses),
+    Job("pauses", 60.0, nudges.resume_ended_pauses, by_calendar=True),
     Job("escalations", 10.0, escalations.climb),
     Job("reminders", 30.0, case_work.remind),
     Job("duty", 30.0, on_call.turn_over),
@@ -94,18 +96,22 @@ JOBS: tuple[Job, ...] = (
     Job("drill", 30.0, drill.run),
     Job("heartbeat", 60.0, heartbeat.send_due),
     Job("lines", 60.0, support_lines.refresh),
-    Job("consents", 3600.0, consents.ask_again),
+    Job("consents", 3600.0, consents.ask_again, by_calendar=True),
     Job("library", 2.0, library.reload),
     Job("report", 2.0, report.answer),
     Job("search", 0.5, family_search.answer),
-    Job("expire", 30.0, expire),
-    Job("tidy", 3600.0, tidy),
+    Job("outages", 60.0, outages.notice, by_calendar=True, in_real_time=True),
+    Job("expire", 30.0, expire, by_calendar=True),
+    Job("tidy", 3600.0, tidy, by_calendar=True),
 )
 
 
 async def run_job(job: Job, runtime: Runtime) -> dict[str, int]:
     """One tick.  Trouble is logged and the next tick tries again; the database has lost nothing."""
     began = time.monotonic()
+    if job.by_calendar and not runtime.trusts_its_clock():
+        log().warning("job.clock_doubted", job=job.name)
+        return {}
     try:
         done = await job.does(runtime)
     except DATABASE_ERRORS as error:
@@ -125,6 +131,8 @@ async def run_moment(runtime: Runtime, ran_at: dict[str, float]) -> None:
     """Every tick that is due at this moment of a clock that is moved, in order; `ran_at` remembers when each ran."""
     now = runtime.clock.monotonic()
     for job in JOBS:
+        if job.in_real_time:
+            continue
         rest = SAME_MOMENT if job.every < 60 else job.every
         if now - ran_at.get(job.name, -job.every) >= rest:
             ran_at[job.name] = now

@@ -22,6 +22,9 @@ PREFIX = "NUDGEBOT_"
 
 _WEB_ADDRESS = r"https://[^\s/]+\S*|http://(localhost|127\.0\.0\.1)[:/]\S*"
 
+FREE_RATE = 30
+"""Messages a second that Telegram carries free of charge (its FAQ on bots)."""
+
 LONGEST_MAIL_ADDRESS = 64
 """Characters: as long as the identifier of a delivery may be."""
 
@@ -116,7 +119,12 @@ class Settings(BaseSettings):
     unreviewed_content: Literal["refuse", "send"] = Field(
         "refuse", description="`send` lets tips that no professional has reviewed reach parents under `run`."
     )
-    send_rate: float = Field(25, description="Messages a second over all lanes.", gt=0, le=1000)
+    send_rate: float = Field(
+        25, description="Messages a second over all lanes; above 30 only with PAID_BROADCAST.", gt=0, le=1000
+    )
+    paid_broadcast: bool = Field(
+        False, description="`True` pays Telegram 0.1 Star for each message above 30 a second, out of the bot's balance."
+    )
     webhook_url: str | None = Field(None, description="Public address of the webhook; polling when not set.")
     webhook_secret: SecretStr | None = Field(
         None, description="1-256 letters, digits, `_`, `-`: Telegram repeats it with every update to the webhook."
@@ -243,6 +251,10 @@ class Settings(BaseSettings):
     def _webhook(self) -> Settings:
         if self.webhook_url and not self.webhook_secret:
             raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, or anybody could post updates")
+        if self.send_rate > FREE_RATE and not self.paid_broadcast:
+            raise ValueError(
+                f"SEND_RATE above {FREE_RATE} needs PAID_BROADCAST=True: Telegram takes 0.1 Star for each message above it"
+            )
         if not self.smtp_url and any(one.channel == "email" for one in self.alerts_to):
             raise ValueError("ALERT_TO names a mail address, so SMTP_URL has to name a mail server")
         return self

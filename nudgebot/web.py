@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nudgebot.storage.database import DATABASE_ERRORS
 from nudgebot.telemetry import REGISTRY, log
@@ -22,7 +23,7 @@ Health = Callable[[], Awaitable[dict[str, object]]]
 Take = Callable[[Sequence[object]], Awaitable[None]]
 
 
-def build(health: Health, take: Take | None = None, secret: str = "") -> Starlette:
+def build(health: Health, take: Take | None = None, secret: str = "") -> ASGIApp:
     """`health` gives {"ok": bool, ...}; with `take` and `secret` there is a webhook at /webhook."""
 
     async def healthz(_: Request) -> Response:
@@ -32,10 +33,21 @@ def build(health: Health, take: Take | None = None, secret: str = "") -> Starlet
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
-    if take is not None:
-        routes.append(Route("/webhook", _webhook(take, secret), methods=["POST"]))
-    return Starlette(routes=routes)
+    pages = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    if take is None:
+        return pages
+    webhook = _webhook(take, secret)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        """The webhook is called a thousand times a second when many tap: it skips what pages need."""
+        if scope["type"] != "http" or scope["path"] != "/webhook":
+            await pages(scope, receive, send)
+            return
+        posted = scope["method"] == "POST"
+        answer = await webhook(Request(scope, receive)) if posted else PlainTextResponse("", status_code=405)
+        await answer(scope, receive, send)
+
+    return serve
 
 
 def _webhook(take: Take, secret: str) -> Callable[[Request], Awaitable[Response]]:

@@ -11,6 +11,7 @@ import pytest
 
 from nudgebot import cli
 from nudgebot.cli.broadcast import _moment, _written
+from nudgebot.programme.broadcast import most_stars
 from nudgebot.settings import PREFIX, BadSettings
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
@@ -141,3 +142,20 @@ def test_a_files_language_stands_before_its_ending(tmp_path):
 
 def test_a_moment_is_read_by_the_programmes_clock():
     assert _moment("2026-12-01 09:00", "--when", "Africa/Nairobi") == datetime(2026, 12, 1, 6, tzinfo=UTC)
+
+
+def test_a_preview_says_what_speed_may_cost_and_without_the_switch_it_costs_nothing(
+    nudgebot, three_families, monkeypatch
+):
+    assert "Stars" not in nudgebot("preview", "--text", "Hello")[1]
+    monkeypatch.setenv("NUDGEBOT_SEND_RATE", "300")
+    code, _, err = nudgebot("preview", "--text", "Hello")
+    assert code
+    assert "SEND_RATE above 30 needs PAID_BROADCAST" in err
+    monkeypatch.setenv("NUDGEBOT_PAID_BROADCAST", "yes")
+    assert "Telegram may take 1 Stars for it" in nudgebot("preview", "--text", "Hello")[1]
+
+
+@pytest.mark.parametrize(("count", "rate", "stars"), [(1000, 25, 0), (1000, 30, 0), (1000, 1000, 100), (1000, 60, 63)])
+def test_only_what_goes_above_the_free_rate_costs_a_tenth_of_a_star(count, rate, stars):
+    assert most_stars(count, rate, 30) == stars

@@ -9,6 +9,7 @@ from nudgebot.cli.broadcast import broadcast
 from nudgebot.cli.content import content
 from nudgebot.cli.distress import distress
 from nudgebot.cli.families import cohort, family
+from nudgebot.cli.keys import keys
 from nudgebot.cli.opening import err, out
 from nudgebot.cli.programme import app
 from nudgebot.cli.report import report
@@ -25,6 +26,7 @@ app.add_typer(escalations, name="escalations")
 app.add_typer(broadcast, name="broadcast")
 app.add_typer(cohort, name="cohort")
 app.command()(family)
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

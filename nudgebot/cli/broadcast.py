@@ -296,6 +296,10 @@ def _show_preview(seen: Preview) -> None:
     if seen.quiet:
         out.print(f"{seen.quiet} of them get it when their quiet hours end.", highlight=False)
     out.print(f"It takes {_span(seen.seconds)} at the current rate.", highlight=False)
+    if seen.stars:
+        out.print(
+            f"Telegram may take {seen.stars} Stars for it: PAID_BROADCAST is on.", style="yellow", highlight=False
+        )
     for worry in seen.worries:
         out.print(worry, style="yellow", markup=False, highlight=False)
 

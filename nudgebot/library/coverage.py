@@ -13,8 +13,8 @@ from rich.text import Text
 
 from nudgebot.library.loader import Library, without_retired
 from nudgebot.library.walks import KINDS, Findings, Found, walk_everybody
-from nudgebot.programme.catalogue import EVERGREEN, THEMES, Band, Catalogue, Pace, Status
-from nudgebot.programme.selection import COMES_BACK_IN_LONG_BAND_AFTER, EARLY_BAND
+from nudgebot.programme.catalogue import EARLY_BAND, EVERGREEN, THEMES, Band, Catalogue, Pace, Status
+from nudgebot.programme.selection import COMES_BACK_IN_LONG_BAND_AFTER
 
 KINDS_IN_WORDS = {
     "lives": "whole lives",

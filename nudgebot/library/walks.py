@@ -20,13 +20,12 @@ from itertools import combinations_with_replacement, islice
 from multiprocessing import get_context
 from typing import ClassVar
 
-from nudgebot.programme.catalogue import Band, Catalogue, Pace
+from nudgebot.programme.catalogue import EARLY_BAND, Band, Catalogue, Pace
 from nudgebot.programme.enrolment import OLDEST_DAYS
 from nudgebot.programme.planning import nudge_days
 from nudgebot.programme.selection import (
     COMES_BACK_AFTER,
     COMES_BACK_IN_LONG_BAND_AFTER,
-    EARLY_BAND,
     Stage,
     choose_for_family,
     pace_kept,

@@ -242,7 +242,7 @@ class Sender:
         busy = {row.identifier for row in flying if row.lane == 0}
         busy_but_for_safety = {row.identifier for row in flying}
         bulk_free = free - RESERVED
-        lanes = (0, 1, 2, 3, 4) if bulk_free > 0 else (0, 1, 2)
+        lanes = (0, 1, 2, 3, 4) if bulk_free > 0 and self.runtime.trusts_its_clock() else (0, 1, 2)
         page = LEAST_PAGE if look_only else max(LEAST_PAGE, 1 << (free + 8).bit_length())  # few sizes: few statements
         rows = await deliveries.candidates(session, now, lanes, page)
         chosen = await self._choose_beside(session, now, free)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -233,6 +234,19 @@ def goes_at(starts_at: datetime, hour: time | None, tz: str, quiet_from: time, q
 
 def seconds_needed(count: int, send_rate: float) -> float:
     return count / (send_rate * BULK_SHARE)
+
+
+STARS_EACH = 0.1
+"""What Telegram takes for a message above the free rate (Bot API, `allow_paid_broadcast`)."""
+
+
+def most_stars(count: int, send_rate: float, free_rate: float) -> int:
+    """The most that so many messages can cost at this rate, in Telegram Stars; those within the free rate cost nothing.
+
+    Bulk goes at 80 % of the rate, and replies may use the rest: then every message above the free rate is one of these.
+    """
+    bulk = send_rate * BULK_SHARE
+    return ceil(count * min(1.0, max(0.0, send_rate - free_rate) / bulk) * STARS_EACH)
 
 
 # --- the sums -----------------------------------------------------------------------------------------------------

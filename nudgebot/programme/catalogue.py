@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from nudgebot.programme.shelves import Shelves
+
 if TYPE_CHECKING:
     from nudgebot.programme.distress_phrases import PhraseBook
 
@@ -17,6 +19,9 @@ THEMES = ("connect", "cues", "selfcare", "rhythm", "circle", "play", "repair")
 
 EVERGREEN = "evergreen"
 """The folder of tips whose wide window belongs to no band."""
+
+EARLY_BAND = "E0"
+"""For babies already born whose corrected age is below zero: it has no days, and whoever is in it fits."""
 
 ANYWHERE = "ZZ"
 """The country code of the fallback support file (ISO 3166 keeps ZZ free for users)."""
@@ -284,6 +289,11 @@ class Catalogue:
         return {
             band: {theme: tuple(themes[theme]) for theme in THEMES if theme in themes} for band, themes in found.items()
         }
+
+    @cached_property
+    def shelves(self) -> Mapping[str, Shelves]:
+        """The stock as it is asked for: by age."""
+        return {band: Shelves(themes, any_age=band == EARLY_BAND) for band, themes in self.stock.items()}
 
     def language(self, wanted: str | None) -> str:
         """The language we can speak that is nearest to an IETF tag such as `pt-BR`."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Literal
 
 from nudgebot.programme.catalogue import THEMES, CheckIn, Pace, reach
@@ -113,20 +114,32 @@ def skipped_thrice(history: Sequence[Asked]) -> bool:
     return run == 3
 
 
+def may_ask_on(today: date, per_week: int | None, pace: Pace, week_start: int) -> bool:
+    """Could a check-in fall on this date, whatever the child's age and whatever was asked before?"""
+    return (today.weekday() - week_start) % 7 in _days_of_check_ins(
+        2 if per_week is None else per_week, pace, week_start
+    )
+
+
 def _slot(
     today: date, history: Sequence[Asked], per_week: int | None, pace: Pace, week_start: int, in_mode: Mode
 ) -> bool:
-    """Is today one of the week's days for a check-in?
+    """Is today one of the week's days for a check-in?  Weekly: every second week."""
+    wanted = (2 if in_mode == "newborn" else 1) if per_week is None else per_week
+    least = 14 if pace is Pace.WEEKLY else 1
+    return may_ask_on(today, wanted, pace, week_start) and (not history or (today - history[-1].on).days >= least)
+
+
+@cache
+def _days_of_check_ins(wanted: int, pace: Pace, week_start: int) -> frozenset[int]:
+    """Days of the programme week, counted from its first.
 
     They come with the self-care tip, and with the looking-back tip if there are two.  A pace without that day takes its
-    nearest day instead, the earlier of two: three a week, Sunday's falls on Saturday.  Weekly: every second week.
+    nearest day instead, the earlier of two: three a week, Sunday's falls on Saturday.
     """
-    wanted = (2 if in_mode == "newborn" else 1) if per_week is None else per_week
-    offset = (today.weekday() - week_start) % 7
     offsets = {(day - week_start) % 7 for day in nudge_days(pace, week_start)}
-    days = {min(offsets, key=lambda o: (abs(o - THEMES.index(theme)), o)) for theme in ("selfcare", "repair")[:wanted]}
-    least = 14 if pace is Pace.WEEKLY else 1
-    return offset in days and (not history or (today - history[-1].on).days >= least)
+    themes = ("selfcare", "repair")[:wanted]
+    return frozenset(min(offsets, key=lambda o: (abs(o - THEMES.index(theme)), o)) for theme in themes)
 
 
 def _first(fitting: Mapping[str, CheckIn], history: Sequence[Asked], today: date, since: date) -> CheckIn | None:

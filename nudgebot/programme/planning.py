@@ -6,9 +6,11 @@ shifted forward by the gap, one that happens twice means the first: Python's `fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import count
+from typing import ParamSpec, TypeVar
 
 from nudgebot.clock import zone
 from nudgebot.programme.catalogue import DutyHours, Pace
@@ -26,6 +28,16 @@ _DAY_OFFSETS = {Pace.DAILY: range(7), Pace.THREE: (0, 2, 5), Pace.WEEKLY: (5,)}
 """Days of the programme week.  5 is the day of `play`: free time, when activities are taken up best."""
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _shared(rule: Callable[P, R]) -> Callable[P, R]:
+    """Parents who are due at one moment share few zones, hours and paces: what follows from these is worked out once."""
+    return lru_cache(maxsize=4096)(rule)  # type: ignore[return-value]  # it forgets what it takes
+
+
+@_shared
 def local_date(moment: datetime, tz: str) -> date:
     return moment.astimezone(zone(tz)).date()
 
@@ -35,6 +47,7 @@ def at_local(day: date, at: time, tz: str) -> datetime:
     return datetime.combine(day, at, zone(tz)).astimezone(UTC)
 
 
+@_shared
 def nudge_days(pace: Pace, week_start: int) -> frozenset[int]:
     """The weekdays with a daily message."""
     return frozenset((week_start + offset) % 7 for offset in _DAY_OFFSETS[pace])
@@ -56,6 +69,7 @@ def nudge_on(day: date, at: time, tz: str) -> datetime | None:
     return next((moment for moment in _readings(day, at, tz) if local_date(moment, tz) == day), None)
 
 
+@_shared
 def next_nudge_at(
     *,
     now: datetime,
@@ -101,6 +115,7 @@ def after_quiet_hours(moment: datetime, tz: str, quiet_from: time, quiet_to: tim
     return next(end for end in ends if not in_quiet_hours(end, tz, quiet_from, quiet_to))
 
 
+@_shared
 def expires_at(due: datetime, tz: str, quiet_from: time, quiet_to: time) -> datetime:
     """Until when a message due then may go out: 4 h, cut where quiet hours begin; 1 h if its hour is a quiet one."""
     if in_quiet_hours(due, tz, quiet_from, quiet_to):

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import chain
 from math import ceil
 from typing import Literal
 
 from nudgebot.programme.age import age_days, programme_age
-from nudgebot.programme.catalogue import EVERGREEN, THEMES, Band, Catalogue, Pace, Tip
+from nudgebot.programme.catalogue import EARLY_BAND, EVERGREEN, THEMES, Band, Catalogue, Pace, Tip
 from nudgebot.programme.planning import nudges_between, theme_of
-
-EARLY_BAND = "E0"
-"""For babies already born whose corrected age is below zero."""
+from nudgebot.programme.shelves import NOTHING, Shelves
 
 COMES_BACK_AFTER = timedelta(days=180)
 """Between bands a tip may return after this long (content brief, evergreens)."""
@@ -101,23 +98,24 @@ def _pace_for(catalogue: Catalogue, stage: Stage, chosen: Pace, today: date, see
         return chosen
     since, _ = pace_stands(stage, today)
     ends = today + timedelta(days=stage.band.to_day - stage.age)
-    unused = sum(1 for _ in _unused(catalogue, stage, since, ends, seen))
+    unused = _unused(catalogue, stage, stage.band, since, ends, seen)
     week_start = catalogue.settings.week_start
     paces = (pace for pace in Pace if pace.per_week <= chosen.per_week)
     return next((pace for pace in paces if nudges_between(since, ends, pace, week_start) <= unused), Pace.WEEKLY)
 
 
-def _unused(catalogue: Catalogue, stage: Stage, since: date, ends: date, seen: Mapping[str, date]) -> Iterator[Tip]:
-    """Tips that could be sent between these days.  What was sent meanwhile was one of them."""
-    assert stage.band
-    first_age = stage.band.to_day - (ends - since).days
+def _unused(catalogue: Catalogue, stage: Stage, band: Band, since: date, ends: date, seen: Mapping[str, date]) -> int:
+    """How many tips could be sent between these days.  What was sent meanwhile was one of them."""
+    first_age = band.to_day - (ends - since).days
     rested = ends - COMES_BACK_AFTER
-    for tip in _own_and_evergreen(catalogue, stage.band):
-        if tip.to_day < first_age or tip.from_day > stage.band.to_day:
-            continue
-        last = seen.get(tip.id)
-        if last is None or last >= since or (last < stage.entered and last <= rested):
-            yield tip
+    count = 0
+    for shelves in _own_and_evergreen(catalogue, band):
+        fitting = shelves.between(first_age, band.to_day)
+        count += len(fitting)
+        for tip in fitting & seen.keys():
+            last = seen[tip]
+            count -= not (last >= since or (last < stage.entered and last <= rested))
+    return count
 
 
 # --- which theme, which child -----------------------------------------------------------------------------------------
@@ -189,11 +187,11 @@ def choose_tip(
     `seen` is tip id -> the last local date it was sent to this family.  Never twice inside a band.
     """
 
-    own = catalogue.stock.get(stage.band.id, {}) if stage.band else {}
-    evergreen = catalogue.stock.get(EVERGREEN, {})
-    if tip := _soonest(_fresh(own.get(theme, ()), stage, today, seen, gentle_only), seen):
+    own = _shelves(catalogue, stage.band.id) if stage.band else NOTHING
+    evergreen = _shelves(catalogue, EVERGREEN)
+    if tip := _soonest(_fresh(own.of(theme, stage.age), stage, today, seen, gentle_only), seen):
         return Choice(tip, "theme", theme)
-    if tip := _soonest(_fresh(evergreen.get(theme, ()), stage, today, seen, gentle_only), seen):
+    if tip := _soonest(_fresh(evergreen.of(theme, stage.age), stage, today, seen, gentle_only), seen):
         return Choice(tip, "evergreen", theme)
     if tip := _soonest(_largest_stock(own, stage, today, seen, gentle_only), seen):
         return Choice(tip, "other_theme", theme)
@@ -215,10 +213,12 @@ def spare_tip(
     """
     if stage.band is None:
         return None
-    own = catalogue.stock.get(stage.band.id, {})
-    fresh = _fresh(chain.from_iterable(own.values()), stage, today, seen)
-    lasting = sum(tip.to_day >= stage.band.to_day for tip in fresh)
-    if lasting <= ceil(weeks_left * pace.per_week):
+    own = _shelves(catalogue, stage.band.id)
+    lasting = own.lasting(stage.age, stage.band.to_day)
+    needed = ceil(weeks_left * pace.per_week)
+    if len(lasting) <= needed:
+        return None
+    if len(lasting) - sum(not _is_fresh(seen[tip], stage, today) for tip in lasting & seen.keys()) <= needed:
         return None
     return _soonest(_largest_stock(own, stage, today, seen), seen)
 
@@ -232,19 +232,18 @@ def weeks_left(stage: Stage) -> float:
 
 
 def _fresh(
-    tips: Iterable[Tip], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
+    fitting: Iterable[Tip], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
 ) -> Iterator[Tip]:
-    """Those that fit today and were not sent in this band, nor in the half year before; in the order of the stock."""
-    age, entered, rested = stage.age, stage.entered, today - COMES_BACK_AFTER
-    for tip in tips:
+    """Those of the tips that fit today that were not sent in this band, nor in the half year before; in their order."""
+    for tip in fitting:
         last = seen.get(tip.id)
-        if last is not None and (last >= entered or last > rested):
-            continue
-        if gentle_only and not tip.gentle:
-            continue
-        # The early-baby band counts from the due date, in no days: whoever is in it fits.
-        if tip.from_day <= age <= tip.to_day or tip.band == EARLY_BAND:
+        if (last is None or _is_fresh(last, stage, today)) and (tip.gentle or not gentle_only):
             yield tip
+
+
+def _is_fresh(last: date, stage: Stage, today: date) -> bool:
+    """May a tip that was sent on that day be new again?"""
+    return last < stage.entered and last <= today - COMES_BACK_AFTER
 
 
 def _rested(catalogue: Catalogue, stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool) -> Tip | None:
@@ -254,24 +253,26 @@ def _rested(catalogue: Catalogue, stage: Stage, today: date, seen: Mapping[str, 
     after = COMES_BACK_IN_BAND_AFTER.get(stage.band.id, COMES_BACK_IN_LONG_BAND_AFTER)
     rested = [
         tip
-        for tip in _own_and_evergreen(catalogue, stage.band)
-        if (tip.fits(stage.age) or tip.band == EARLY_BAND)
-        and (not gentle_only or tip.gentle)
-        and today - seen.get(tip.id, date.min) >= after
+        for shelves in _own_and_evergreen(catalogue, stage.band)
+        for tip in shelves.fitting(stage.age)
+        if (not gentle_only or tip.gentle) and today - seen.get(tip.id, date.min) >= after
     ]
     return min(rested, key=lambda tip: (seen.get(tip.id, date.min), tip.order, tip.id), default=None)
 
 
-def _own_and_evergreen(catalogue: Catalogue, band: Band) -> Iterator[Tip]:
-    for stock in (catalogue.stock.get(band.id, {}), catalogue.stock.get(EVERGREEN, {})):
-        yield from chain.from_iterable(stock.values())
+def _shelves(catalogue: Catalogue, band: str) -> Shelves:
+    return catalogue.shelves.get(band, NOTHING)
+
+
+def _own_and_evergreen(catalogue: Catalogue, band: Band) -> tuple[Shelves, Shelves]:
+    return _shelves(catalogue, band.id), _shelves(catalogue, EVERGREEN)
 
 
 def _largest_stock(
-    stock: Mapping[str, Sequence[Tip]], stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
+    shelves: Shelves, stage: Stage, today: date, seen: Mapping[str, date], gentle_only: bool = False
 ) -> Sequence[Tip]:
     """What is fresh of the theme that has the most of it; of equal ones the earlier in the week."""
-    fresh = (list(_fresh(tips, stage, today, seen, gentle_only)) for tips in stock.values())
+    fresh = (list(_fresh(shelves.of(theme, stage.age), stage, today, seen, gentle_only)) for theme in shelves.themes)
     return max(fresh, key=len, default=[])
 
 

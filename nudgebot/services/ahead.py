@@ -9,7 +9,6 @@ from nudgebot.programme.checkins import Asked
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
-from nudgebot.storage import deliveries
 from nudgebot.storage.deliveries import NewDelivery
 from nudgebot.storage.models import Enrolment
 from nudgebot.storage.people import Parent
@@ -33,9 +32,7 @@ async def coming(turn: Turn, parent: Parent, span: timedelta = A_WEEK) -> list[A
     """Every moment within the span, if nothing changes and nobody answers anything meanwhile."""
     enrolment = _copy(parent.enrolment)
     walker = Parent(parent.carer, enrolment, parent.family, parent.children)
-    past = (await nudges.look_back(turn, [enrolment.id]))[enrolment.id]
-    offered = await deliveries.last_help_offers(turn.session, [enrolment.id])
-    past = replace(past, offered_on=offered.get(enrolment.id))
+    past = await nudges.past_of(turn, enrolment.id)
     found: list[Ahead] = []
     while (due := enrolment.next_nudge_at) is not None and due < turn.now + span:
         then = Turn(turn.runtime, turn.session, max(due, turn.now))  # a hold that has ended by then holds nothing

@@ -86,7 +86,9 @@ def looked_at(catalogue: Catalogue, language: str, one: Broadcast, seen: Preview
             lines.append(", ".join(f"{code}: {count}" for code, count in seen.languages.items()))
         lines += left_out(catalogue, language, seen.excluded)
     if seen.count:
-        lines.append(say("broadcast.look.time", span=span(catalogue, language, seen.seconds), rate=f"{rate:g}"))
+        time = say("broadcast.look.time", span=span(catalogue, language, seen.seconds), rate=f"{rate:g}")
+        cost = say("broadcast.look.stars", stars=seen.stars) if seen.stars else say("broadcast.look.free")
+        lines.append(f"{time} {cost}")
     if seen.quiet:
         lines.append(say("broadcast.look.quiet", count=seen.quiet, hour=f"{settings.quiet_to:%H:%M}"))
     if not seen.blockers and seen.count > settings.approval_above:

@@ -26,6 +26,7 @@ from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import on_call
 from nudgebot.services.nudges import next_batch
 from nudgebot.services.promises import Recipient, compose, reply
+from nudgebot.settings import FREE_RATE, Settings
 from nudgebot.storage import broadcasts, people
 from nudgebot.storage.broadcasts import Candidate
 from nudgebot.storage.database import Session
@@ -103,6 +104,7 @@ class Preview:
     languages: Mapping[str, int]  # of the texts that the recipients would read
     quiet: int  # of these the message waits for the end of their quiet hours
     seconds: float  # that sending takes, once begun
+    stars: int  # that Telegram may take for it; 0 unless the programme pays for speed
     blockers: Sequence[str]
     worries: Sequence[str]
 
@@ -137,9 +139,15 @@ async def preview(runtime: Runtime, plan: Plan, language: str | None = None) -> 
         dict(counted.languages),
         counted.quiet,
         seconds,
+        stars_for(runtime.settings, counted.count),
         in_words(catalogue, blockers, language),
         in_words(catalogue, worries, language),
     )
+
+
+def stars_for(settings: Settings, count: int) -> int:
+    """Stars that so many messages cost at most; nothing is paid unless the switch is on."""
+    return rules.most_stars(count, settings.send_rate, FREE_RATE) if settings.paid_broadcast else 0
 
 
 async def preview_correction(runtime: Runtime, one: Broadcast, language: str | None = None) -> Preview:
@@ -150,7 +158,7 @@ async def preview_correction(runtime: Runtime, one: Broadcast, language: str | N
     locked = {code: rules.lock_screen(each) for code, each in words.items()}
     blockers = [] if count else [Says("broadcast.wrong.nobody_got_it")]
     return Preview(
-        words, locked, count, {}, {}, 0, count / AMENDED_A_SECOND, in_words(runtime.catalogue, blockers, language), ()
+        words, locked, count, {}, {}, 0, count / AMENDED_A_SECOND, 0, in_words(runtime.catalogue, blockers, language), ()
     )
 
 

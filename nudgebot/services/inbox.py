@@ -26,7 +26,7 @@ from nudgebot.services import (
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import people
 from nudgebot.storage.models import Coordinator
-from nudgebot.storage.people import Parent
+from nudgebot.storage.people import AnyParent, Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ def _writes_for_work(turn: Turn, coordinator: Coordinator) -> bool:
 
 
 async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:
-    """Keys of messages at which the first look would do nothing: nearly all, and found with two queries for all of them."""
+    """Keys of messages at which the first look would do nothing: nearly all, and found with one query for all of them."""
     channels = {one.address.channel for one in heard}
     parents = {
         (channel, identifier): parent
         for channel in channels
         for identifier, parent in (
-            await people.parents_at(
+            await people.plain_parents_at(
                 turn.session, channel, [one.address.identifier for one in heard if one.address.channel == channel]
             )
         ).items()
@@ -85,11 +85,11 @@ async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:
     return keys
 
 
-def _language(catalogue: Catalogue, heard: Heard, parent: Parent | None) -> str:
+def _language(catalogue: Catalogue, heard: Heard, parent: AnyParent | None) -> str:
     return parent.language if parent else catalogue.language(heard.language_hint)
 
 
-def _child_age(turn: Turn, parent: Parent | None) -> int | None:
+def _child_age(turn: Turn, parent: AnyParent | None) -> int | None:
     """Days since birth of the youngest child, for rules such as fever under three months."""
     if parent is None or not (growing := parent.growing) or growing[0].born_on is None:
         return None

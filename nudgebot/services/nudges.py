@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from time import monotonic
 from nudgebot.programme import enrolment as states
 from nudgebot.programme.age import age_days, programme_age
 from nudgebot.programme.catalogue import CheckIn, Pace, Tip
-from nudgebot.programme.checkins import Asked, due_check_in
+from nudgebot.programme.checkins import Asked, due_check_in, may_ask_on
 from nudgebot.programme.messages import HELLO, Choice, Kind, phrase_value
 from nudgebot.programme.planning import at_local, expires_at, local_date, next_nudge_at, nudge_on
 from nudgebot.programme.selection import (
@@ -23,20 +24,26 @@ from nudgebot.programme.selection import (
     weeks_left,
 )
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services.promises import Recipient, compose, promise, promise_all, reply
+from nudgebot.services.promises import Recipient, compose, compose_reply, promise, promise_all, reply
 from nudgebot.storage import answers, deliveries, people, reports
 from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
 from nudgebot.storage.deliveries import NewDelivery
 from nudgebot.storage.encryption import WrongKey
-from nudgebot.storage.models import Child, Delivery
-from nudgebot.storage.people import NewSeen, Parent
+from nudgebot.storage.models import Delivery
+from nudgebot.storage.people import AnyChild, AnyEnrolment, AnyParent, DueParent, NewSeen, Onward, Parent
 from nudgebot.telemetry import PLANNED, log
 
-AT_LEAST, AT_MOST = 20, 320
-"""Parents planned in one transaction.  Fewer would not be quicker: most of a small one is beginning and committing it."""
+READ_AT_ONCE = 320
+"""Parents whose days are chosen together.  That keeps nobody from writing."""
+
+AT_LEAST, AT_MOST = 40, 320
+"""Parents kept in one transaction.  Fewer would not be quicker: most of a small one is beginning and committing it."""
 
 WITHIN = 0.03
 """Seconds such a transaction should take.  Whoever writes in distress meanwhile waits for its end."""
+
+BREATH = 40
+"""Parents for whom is chosen before anybody else may run."""
 
 RESUMED_AT_ONCE = 200
 """Pauses ended in one transaction."""
@@ -69,129 +76,236 @@ class Nudge:
     seen: NewSeen | None = None  # of a tip
 
 
-async def plan_due(runtime: Runtime, batch: int = AT_LEAST) -> dict[str, int]:
-    """Plans everybody whose moment has come, some at a time; how many by what they got."""
-    async with runtime.database.read() as session:
-        if not await people.due(session, runtime.clock.now(), 1):
-            return {}  # nearly every tick: nobody's write waits for it
+async def plan_due(runtime: Runtime, batch: int = READ_AT_ONCE) -> dict[str, int]:
+    """Plans everybody whose moment has come, some at a time; how many by what they got.
+
+    Reading and choosing are most of it and keep nobody from writing.  Then short transactions look whether all is still
+    as it was read, and write.
+    """
+    if not await runtime.database.peek(people.first_due(), {"now": runtime.clock.now()}):
+        return {}  # nearly every tick
     done: Counter[str] = Counter()
+    together = 2 * AT_LEAST
     while True:
-        began = monotonic()
-        async with runtime.turn() as turn:
-            numbers = await people.due(turn.session, turn.now, batch)
-            got = await _plan(turn, numbers)
-            await reports.tally(turn.session, (what for what in got if what not in PROMISED))
+        written = runtime.database.written
+        async with runtime.database.read() as session:
+            turn = Turn(runtime, session, runtime.clock.now())
+            numbers = await people.due(session, turn.now, batch)
+            days, set_aside = await _choose_for_all(turn, numbers)
+        got = await _put_off(runtime, set_aside)
+        while days:
+            began = monotonic()
+            got += await _keep_all(runtime, days[:together], written)
+            if runtime.database.written == written + 1:
+                written += 1  # that was ourselves, and nobody else
+            days = days[together:]
+            together = next_batch(together, monotonic() - began)
         for what in got:
             PLANNED.labels(what).inc()
         done.update(got)
         if len(numbers) < batch:
             return dict(done)
-        batch = next_batch(batch, monotonic() - began)
 
 
 def next_batch(batch: int, took: float) -> int:
-    """How many parents to plan together, when so many took so many seconds."""
+    """How many parents to write down together, when so many took so many seconds."""
     if took > WITHIN:
         return max(AT_LEAST, batch // 2)
     return min(AT_MOST, batch * 2) if took < WITHIN / 2 else batch
 
 
-async def _plan(turn: Turn, numbers: Sequence[int]) -> list[str]:
-    """What these parents got.  Together, or one by one if that fails: one family's bad data must not roll back the others.
+async def _choose_for_all(turn: Turn, numbers: Sequence[int]) -> tuple[list[_Day], dict[int, str]]:
+    """The day of each of these parents, and those whose data do not allow one, with the reason.
 
-    One that fails alone is moved on, because it would head the queue for ever.
+    Together, or one by one if that fails: one family's bad data must not keep the others' tips back.
     """
     if not numbers:
-        return []
+        return [], {}
     try:
-        async with turn.session.begin_nested():
-            parents = await people.parents_of(turn.session, numbers)
-            past = await look_back(turn, numbers)
-            return await plan_together(turn, [(parent, past[parent.enrolment.id]) for parent in parents])
+        return await _choose_together(turn, numbers), {}
     except Exception as error:
-        if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+        if isinstance(error, DATABASE_ERRORS):
             raise
-        turn.session.expunge_all()  # what the rollback emptied
         if len(numbers) == 1:
-            await people.put_off(turn.session, numbers[0], turn.now + timedelta(hours=1))
             log().error("nudge.not_planned", enrolment=numbers[0], error=type(error).__name__)
-            return ["unreadable" if isinstance(error, WrongKey) else "failed"]
-    return [what for number in numbers for what in await _plan(turn, [number])]
+            return [], {numbers[0]: "unreadable" if isinstance(error, WrongKey) else "failed"}
+    parts = [await _choose_for_all(turn, [number]) for number in numbers]
+    return [day for days, _ in parts for day in days], {number: why for _, bad in parts for number, why in bad.items()}
 
 
-async def look_back(turn: Turn, numbers: Sequence[int]) -> dict[int, Past]:
+async def _choose_together(turn: Turn, numbers: Sequence[int]) -> list[_Day]:
+    parents = await people.due_parents(turn.session, numbers)
     seen = await people.seen_by(turn.session, numbers)
-    given = await answers.check_in_choices(turn.session, numbers)
-    asked: dict[int, list[Asked]] = {number: [] for number in numbers}
-    for one in await deliveries.check_ins_asked(turn.session, numbers):
-        choice, value = given.get(one.number, (None, None))
-        skipped = choice == "skip"
-        answered = choice is not None and not skipped
-        asked[one.enrolment_id].append(Asked(one.check_in, one.on, value, answered, skipped))
-    return {number: Past(seen[number], asked[number]) for number in numbers}
+    days = [_Day.of(turn, parent, seen[parent.enrolment.id]) for parent in parents]
+    await _look_back(turn, days)
+    for place, day in enumerate(days):
+        if place % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
+        day.choose(turn)
+    await _spare_the_offered(turn, days)
+    return days
+
+
+async def _keep_all(runtime: Runtime, days: Sequence[_Day], written: int) -> list[str]:
+    """Writes down what was chosen, in one transaction, or one by one if the database refuses a value of somebody."""
+    try:
+        async with runtime.turn() as turn:
+            got = await _keep(turn, await _unchanged(turn, days, written))
+            await reports.tally(turn.session, (what for what in got if what not in PROMISED))
+            return got
+    except DATABASE_ERRORS as error:
+        if not is_about_values(error):
+            raise
+        if len(days) == 1:
+            log().error("nudge.not_planned", enrolment=days[0].parent.enrolment.id, error=type(error).__name__)
+            return await _put_off(runtime, {days[0].parent.enrolment.id: "failed"})
+    return [what for day in days for what in await _keep_all(runtime, [day], written)]
+
+
+async def _put_off(runtime: Runtime, set_aside: Mapping[int, str]) -> list[str]:
+    """Who cannot be planned is moved on, because they would head the queue for ever."""
+    if set_aside:
+        async with runtime.turn() as turn:
+            for number in set_aside:
+                await people.put_off(turn.session, number, turn.now + timedelta(hours=1))
+            await reports.tally(turn.session, set_aside.values())
+    return list(set_aside.values())
+
+
+async def _keep(turn: Turn, days: Sequence[_Day]) -> list[str]:
+    """What they got, in a word each."""
+    queued = await promise_all(turn, [day.nudge.delivery for day in days if day.nudge.delivery])
+    for day in days:
+        if day.nudge.delivery and day.nudge.delivery.number not in queued:
+            day.nudge = Nudge("again")
+    await people.remember_all_seen(turn.session, [day.nudge.seen for day in days if day.nudge.seen])
+    await promise_all(turn, [message for day in days if day.nudge.what != "again" for message in day.end.beside])
+    await people.move_on(turn.session, [day.onward if day.nudge.what == "again" else day.end.onward for day in days])
+    for day in days:
+        if day.nudge.what == "completed":
+            await people.complete(turn.session, day.parent.enrolment.id, states.State.COMPLETED, turn.now)
+    return [day.nudge.what for day in days]
+
+
+async def _unchanged(turn: Turn, days: Sequence[_Day], written: int) -> list[_Day]:
+    """Those for whom it still holds: a stop, a loss or another tip may have come between reading and writing.
+
+    The others are left for the next look.  Tips are given by this process alone, so that they are read again only if it
+    wrote anything at all meanwhile.
+    """
+    numbers = [day.parent.enrolment.id for day in days]
+    now = {parent.enrolment.id: parent for parent in await people.due_parents(turn.session, numbers)}
+    same = [day for day in days if now.get(day.parent.enrolment.id) == day.parent]
+    if turn.runtime.database.written != written:
+        seen = await people.seen_by(turn.session, numbers)
+        same = [day for day in same if seen[day.parent.enrolment.id] == day.past.seen]
+    return same
 
 
 async def plan_one(turn: Turn, parent: Parent) -> str:
     """Promises this parent's nudge, if one is fitting, and sets the next moment; what they got, in a word."""
-    past = await look_back(turn, [parent.enrolment.id])
-    return (await plan_together(turn, [(parent, past[parent.enrolment.id])]))[0]
-
-
-async def plan_together(turn: Turn, parents: Sequence[tuple[Parent, Past]]) -> list[str]:
-    """The same for many, with a handful of statements; in their order.  All of them are due."""
-    days = [_Day.of(turn, parent, past) for parent, past in parents]
-    await _spare_the_offered(turn, days)
-    queued = await promise_all(turn, [day.nudge.delivery for day in days if day.nudge.delivery])
-    new = [
-        day.nudge.seen for day in days if day.nudge.seen and day.nudge.delivery and day.nudge.delivery.number in queued
-    ]
-    await people.remember_all_seen(turn.session, new)
-    for day in days:
-        if day.nudge.delivery and day.nudge.delivery.number not in queued:
-            day.nudge = Nudge("again")
-        await day.end(turn)
     await turn.session.flush()
-    return [day.nudge.what for day in days]
+    days = await _choose_together(turn, [parent.enrolment.id])
+    [what] = await _keep(turn, days)
+    await turn.session.refresh(parent.enrolment)
+    return what
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What a day leaves behind beside its message."""
+
+    onward: Onward
+    beside: tuple[NewDelivery, ...] = ()  # messages of their own
 
 
 @dataclass(slots=True)
 class _Day:
     """One parent's planning, between its steps."""
 
-    parent: Parent
+    parent: DueParent
     past: Past
     due_at: datetime
     today: date
     pace: Pace
     nudge: Nudge
+    onward: Onward  # what changes whatever they get
+    end: _End
 
     @classmethod
-    def of(cls, turn: Turn, parent: Parent, past: Past) -> _Day:
+    def of(cls, turn: Turn, parent: DueParent, seen: Mapping[str, date]) -> _Day:
         enrolment, settings = parent.enrolment, turn.catalogue.settings
         due_at = enrolment.next_nudge_at
         assert due_at is not None
         assert enrolment.tz is not None
         today = local_date(due_at, enrolment.tz)
-        pace = pace_of(turn, parent, today, past.seen)
-        schedule_next(turn, parent, last=due_at, pace=pace)
+        pace = pace_of(turn, parent, today, seen)
+        next_at = next_moment(turn, enrolment, last=due_at, pace=pace)
+        onward = Onward(enrolment.id, next_at, enrolment.last_nudge_at, enrolment.nudges)
+        nudge = Nudge("due")
         if parent.carer.unreachable_at is not None:
             nudge = Nudge("unreachable")
         elif turn.now >= expires_at(due_at, enrolment.tz, settings.quiet_from, settings.quiet_to):
             nudge = Nudge("late")
-        else:
-            nudge = choose_nudge(turn, parent, today, due_at, past, pace=pace)
-        return cls(parent, past, due_at, today, pace, nudge)
+        return cls(parent, Past(seen), due_at, today, pace, nudge, onward, _End(onward))
 
-    async def end(self, turn: Turn) -> None:
+    def choose(self, turn: Turn) -> None:
+        if self.nudge.what in ("unreachable", "late"):
+            return
+        self.nudge = choose_nudge(turn, self.parent, self.today, self.due_at, self.past, pace=self.pace)
+        if self.nudge.what == "completed":
+            states.move(states.State(self.parent.enrolment.state), states.State.COMPLETED)  # raises if it may not
+        self.end = self._end(turn)
+
+    def _end(self, turn: Turn) -> _End:
         """What follows from the word: most days only a count."""
         enrolment = self.parent.enrolment
         if self.nudge.what == "completed":
-            await _complete(turn, self.parent)
-        elif self.nudge.what in ("tip", "quiet"):
-            await tell_of_fewer(turn, self.parent, self.pace, self.today, self.due_at, self.past.seen)
-            enrolment.last_nudge_at = self.due_at
-            enrolment.nudges += 1
-            await ask_later(turn, self.parent, self.due_at)
+            return _End(replace(self.onward, next_nudge_at=None), (goodbye(turn, self.parent),))
+        if self.nudge.what not in ("tip", "quiet"):
+            return _End(self.onward)
+        onward = replace(self.onward, last_nudge_at=self.due_at, nudges=enrolment.nudges + 1)
+        beside = [tell_of_fewer(turn, self.parent, self.pace, self.today, self.due_at, self.past.seen)]
+        question = ASK_LATER.get(onward.nudges)
+        if question and question not in enrolment.asked:
+            onward = replace(onward, asked=[*enrolment.asked, question])
+            beside.append(ask_later(turn, self.parent, question, self.due_at))
+        return _End(onward, tuple(message for message in beside if message))
+
+
+async def _look_back(turn: Turn, days: Sequence[_Day]) -> None:
+    """Check-ins asked and answered, of those who may be asked on this day: most days come without a question."""
+    week_start = turn.catalogue.settings.week_start
+    asking = [
+        day
+        for day in days
+        if day.nudge.what == "due" and may_ask_on(day.today, day.parent.enrolment.check_ins, day.pace, week_start)
+    ]
+    histories = await asked_of(turn, [day.parent.enrolment.id for day in asking])
+    for day in asking:
+        day.past = replace(day.past, asked=histories[day.parent.enrolment.id])
+
+
+async def past_of(turn: Turn, number: int) -> Past:
+    """All of what the rules look back on, for one enrolment."""
+    seen = await people.seen_by(turn.session, [number])
+    offered = await deliveries.last_help_offers(turn.session, [number])
+    return Past(seen[number], (await asked_of(turn, [number]))[number], offered.get(number))
+
+
+async def asked_of(turn: Turn, numbers: Sequence[int]) -> dict[int, list[Asked]]:
+    """Enrolment -> which check-ins were asked and how they were answered, newest last."""
+    asked: dict[int, list[Asked]] = {number: [] for number in numbers}
+    if not numbers:
+        return asked
+    sent = await deliveries.check_ins_asked(turn.session, numbers)
+    given = await answers.check_in_choices(turn.session, [one.number for one in sent]) if sent else {}
+    for one in sent:
+        choice, value = given.get(one.number, (None, None))
+        skipped = choice == "skip"
+        answered = choice is not None and not skipped
+        asked[one.enrolment_id].append(Asked(one.check_in, one.on, value, answered, skipped))
+    return asked
 
 
 async def _spare_the_offered(turn: Turn, days: Sequence[_Day]) -> None:
@@ -201,23 +315,28 @@ async def _spare_the_offered(turn: Turn, days: Sequence[_Day]) -> None:
         return
     for number, offered_on in (await deliveries.last_help_offers(turn.session, list(asking))).items():
         day = asking[number]
-        past = replace(day.past, offered_on=offered_on)
-        day.nudge = choose_nudge(turn, day.parent, day.today, day.due_at, past, pace=day.pace)
+        day.past = replace(day.past, offered_on=offered_on)
+        day.choose(turn)
 
 
 def schedule_next(
     turn: Turn, parent: Parent, *, last: datetime | None, moved: bool = False, pace: Pace | None = None
 ) -> None:
-    """Computes the one moment ahead at which this parent is due.
+    """Sets the one moment ahead at which this parent is due."""
+    parent.enrolment.next_nudge_at = next_moment(turn, parent.enrolment, last=last, moved=moved, pace=pace)
+
+
+def next_moment(
+    turn: Turn, enrolment: AnyEnrolment, *, last: datetime | None, moved: bool = False, pace: Pace | None = None
+) -> datetime | None:
+    """When this enrolment is due next; None while it is not active.
 
     `pace` is the one that the library keeps.  Who does not know it takes the chosen one: a change that a parent made
     shows the next day, and the message of that day knows better.
     """
-    enrolment = parent.enrolment
     if enrolment.state != states.State.ACTIVE or not enrolment.tz:
-        enrolment.next_nudge_at = None
-        return
-    enrolment.next_nudge_at = next_nudge_at(
+        return None
+    return next_nudge_at(
         now=turn.now,
         tz=enrolment.tz,
         at=time.fromisoformat(enrolment.nudge_time),
@@ -241,7 +360,7 @@ async def promise_first(turn: Turn, parent: Parent, today: date, seen: Mapping[s
 
 
 def choose_nudge(
-    turn: Turn, parent: Parent, today: date, due_at: datetime, past: Past, *, pace: Pace, joining: bool = False
+    turn: Turn, parent: AnyParent, today: date, due_at: datetime, past: Past, *, pace: Pace, joining: bool = False
 ) -> Nudge:
     """The day's message: `tip`, `quiet` (a hello), or why there is none: `held`, `softened`, `waiting`, `completed`.
 
@@ -255,12 +374,13 @@ def choose_nudge(
     children = [child for child in growing if not held(child, turn.now)]
     if not children:
         return Nudge("held")
-    children = [child for child in children if stage_of(turn, child, today).band]
-    if not children:
+    staged = [(child, stage) for child in children if (stage := stage_of(turn, child, today)).band]
+    if not staged:
         return Nudge("waiting")
+    children = [child for child, _ in staged]
     place, choice = choose_for_family(
         turn.catalogue,
-        [stage_of(turn, child, today) for child in children],
+        [stage for _, stage in staged],
         pace=pace,
         today=today,
         nudges_so_far=enrolment.nudges,
@@ -299,48 +419,49 @@ def choose_nudge(
     return Nudge("tip", delivery, NewSeen(enrolment.id, choice.tip.id, today, child.id, choice.tip.version))
 
 
-def pace_of(turn: Turn, parent: Parent, today: date, seen: Mapping[str, date]) -> Pace:
+def pace_of(turn: Turn, parent: AnyParent, today: date, seen: Mapping[str, date]) -> Pace:
     """The pace this family really has on that day: the chosen one, or what the library keeps."""
     stages = [stage_of(turn, child, today) for child in parent.growing if not _grown(child, today)]
     return pace_kept(turn.catalogue, stages, chosen=Pace(parent.enrolment.pace), today=today, seen=seen)
 
 
-async def tell_of_fewer(
-    turn: Turn, parent: Parent, pace: Pace, today: date, due_at: datetime, seen: Mapping[str, date]
-) -> None:
+def tell_of_fewer(
+    turn: Turn, parent: AnyParent, pace: Pace, today: date, due_at: datetime, seen: Mapping[str, date]
+) -> NewDelivery | None:
     """Says once that the messages become fewer: with the first one after which they do."""
     enrolment = parent.enrolment
     if pace == enrolment.pace or enrolment.last_nudge_at is None:
-        return
+        return None
     before = pace_of(turn, parent, local_date(enrolment.last_nudge_at, str(enrolment.tz)), seen)
-    if pace.per_week < before.per_week:
-        await reply(
-            turn,
-            Recipient.parent(parent),
-            "nudge.fewer",
-            values={"pace": phrase_value(f"pace.{pace}")},
-            due_at=due_at + timedelta(seconds=1),
-            once=f"fewer:{enrolment.id}:{today.isoformat()}",
-        )
+    if pace.per_week >= before.per_week:
+        return None
+    return compose_reply(
+        turn,
+        Recipient.parent(parent),
+        "nudge.fewer",
+        values={"pace": phrase_value(f"pace.{pace}")},
+        due_at=due_at + timedelta(seconds=1),
+        once=f"fewer:{enrolment.id}:{today.isoformat()}",
+    )
 
 
-def stage_of(turn: Turn, child: Child, today: date) -> Stage:
+def stage_of(turn: Turn, child: AnyChild, today: date) -> Stage:
     day = child.born_on or child.due_on
     assert day is not None
     return stage_on(turn.catalogue, day, today, born=child.born_on is not None, weeks_early=child.weeks_early)
 
 
-def held(child: Child, now: datetime) -> bool:
+def held(child: AnyChild, now: datetime) -> bool:
     """Is nothing sent about this child for now?"""
     return child.held_until_resumed or (child.held_until is not None and child.held_until > now)
 
 
-def softened(child: Child, now: datetime) -> bool:
+def softened(child: AnyChild, now: datetime) -> bool:
     """Are only gentle tips sent for now?"""
     return child.softened_until is not None and child.softened_until > now
 
 
-def resting(parent: Parent, now: datetime) -> bool:
+def resting(parent: AnyParent, now: datetime) -> bool:
     """Is nothing sent about any child: after a loss, or while a hold lasts?"""
     return bool(parent.children) and all(child.stopped_at or held(child, now) for child in parent.children)
 
@@ -353,7 +474,7 @@ async def say_when_next(turn: Turn, parent: Parent, phrase: str) -> None:
         await reply(turn, Recipient.parent(parent), phrase, values={"hour": parent.enrolment.nudge_time})
 
 
-def addressed(child: Child, growing: list[Child]) -> dict[str, object]:
+def addressed(child: AnyChild, growing: Sequence[AnyChild]) -> dict[str, object]:
     """What a tip's text has to know of the child: the name where there are several, and whether it is twins."""
     known: dict[str, object] = {}
     if len(growing) > 1 and child.name:
@@ -363,7 +484,7 @@ def addressed(child: Child, growing: list[Child]) -> dict[str, object]:
     return known
 
 
-def _grown(child: Child, today: date) -> bool:
+def _grown(child: AnyChild, today: date) -> bool:
     return child.born_on is not None and age_days(child.born_on, today) > states.OLDEST_DAYS
 
 
@@ -372,10 +493,16 @@ async def _complete(turn: Turn, parent: Parent) -> None:
     parent.enrolment.state = states.move(states.State(parent.enrolment.state), states.State.COMPLETED)
     parent.enrolment.state_since = turn.now
     parent.enrolment.next_nudge_at = None
-    await reply(turn, Recipient.parent(parent), "nudge.completed")
+    await promise_all(turn, [goodbye(turn, parent)])
 
 
-def check_in_today(turn: Turn, parent: Parent, child: Child, today: date, pace: Pace, past: Past) -> CheckIn | None:
+def goodbye(turn: Turn, parent: AnyParent) -> NewDelivery:
+    return compose_reply(turn, Recipient.parent(parent), "nudge.completed")
+
+
+def check_in_today(
+    turn: Turn, parent: AnyParent, child: AnyChild, today: date, pace: Pace, past: Past
+) -> CheckIn | None:
     """The check-in that today's message carries, if any."""
     enrolment = parent.enrolment
     born = child.born_on
@@ -395,10 +522,10 @@ def check_in_today(turn: Turn, parent: Parent, child: Child, today: date, pace: 
 
 async def asked_history(turn: Turn, parent: Parent) -> list[Asked]:
     """Which check-ins were asked and how they were answered, newest last."""
-    return list((await look_back(turn, [parent.enrolment.id]))[parent.enrolment.id].asked)
+    return (await asked_of(turn, [parent.enrolment.id]))[parent.enrolment.id]
 
 
-def spare(turn: Turn, parent: Parent, child: Child, today: date, seen: Mapping[str, date]) -> Tip | None:
+def spare(turn: Turn, parent: AnyParent, child: AnyChild, today: date, seen: Mapping[str, date]) -> Tip | None:
     """A tip that may be given away today without breaking the promise of the coming days; none in soft days."""
     if softened(child, turn.now):
         return None
@@ -449,22 +576,19 @@ async def todays_tip_again(turn: Turn, parent: Parent) -> Delivery | None:
     return None
 
 
-async def ask_later(turn: Turn, parent: Parent, due_at: datetime) -> None:
-    """A friendly question some days after joining, once each, in a message of its own after the tip."""
-    question = ASK_LATER.get(parent.enrolment.nudges)
-    if question is None or question in parent.enrolment.asked:
-        return
+def ask_later(turn: Turn, parent: AnyParent, question: str, due_at: datetime) -> NewDelivery | None:
+    """A friendly question some days after joining, once each, in a message of its own after the tip; None for what is
+    known."""
     child = parent.growing[0] if parent.growing else None
     known = {
         "child_name": child is None or child.name is not None,
         "early": child is None or child.born_on is None or child.weeks_early > 0,
         "sibling": len(parent.children) > 1,
     }
-    parent.enrolment.asked = [*parent.enrolment.asked, question]
     if known[question]:
-        return
+        return None
     subject = f"{question}:{child.id}" if child and question != "sibling" else question
-    await reply(
+    return compose_reply(
         turn,
         Recipient.parent(parent),
         f"later.{question}",

@@ -12,7 +12,7 @@ from nudgebot.programme.messages import PROMISES, Choice, Kind, rows_as_json
 from nudgebot.runtime import Turn
 from nudgebot.storage import deliveries
 from nudgebot.storage.models import Coordinator
-from nudgebot.storage.people import Parent
+from nudgebot.storage.people import AnyParent
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Recipient:
     tz: str | None = None
 
     @classmethod
-    def parent(cls, parent: Parent) -> Recipient:
+    def parent(cls, parent: AnyParent) -> Recipient:
         address = Address(parent.carer.channel, parent.carer.identifier)
         return cls(address, parent.language, parent.enrolment.id, tz=parent.enrolment.tz)
 
@@ -106,6 +106,8 @@ takes."""
 
 async def promise_all(turn: Turn, new: Sequence[deliveries.NewDelivery]) -> set[int]:
     """Queues messages together in this transaction; the numbers of those that did not stand already."""
+    if not new:
+        return set()
     if len(new) == 1:  # the common case needs no look before
         queued = {new[0].number} if await deliveries.promise(turn.session, new[0], turn.now) else set()
     else:
@@ -114,7 +116,7 @@ async def promise_all(turn: Turn, new: Sequence[deliveries.NewDelivery]) -> set[
     return queued
 
 
-async def reply(
+def compose_reply(
     turn: Turn,
     to: Recipient,
     phrase: str,
@@ -128,7 +130,7 @@ async def reply(
     silent: bool = False,
     ask_location: str | None = None,
     due_at: datetime | None = None,
-) -> int | None:
+) -> deliveries.NewDelivery:
     """A phrase with its choices.  `said` is a person's own words, shown below it and never read as markup."""
     params: dict[str, object] = {}
     if rows:
@@ -142,4 +144,8 @@ async def reply(
     ):
         if value:
             params[name] = value
-    return await promise(turn, to, kind, phrase, params, once=once, due_at=due_at)
+    return compose(turn, to, kind, phrase, params, once=once, due_at=due_at)
+
+
+reply = _queueing(compose_reply)
+"""Queues a phrase in this transaction, as `promise` does.  Takes what `compose_reply` takes."""

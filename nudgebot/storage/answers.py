@@ -67,11 +67,11 @@ async def first_given(session: AsyncSession, delivery_id: int, question: str) ->
     return found
 
 
-async def check_in_choices(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
-    """Delivery -> (choice, value) of the standing answer to its check-in, for many enrolments at once."""
+async def check_in_choices(session: AsyncSession, delivery_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
+    """Delivery -> (choice, value) of the standing answer to its check-in, for many at once."""
     rows = await session.execute(
         select(Answer.delivery_id, Answer.choice, Answer.value)
-        .where(one_of(session, Answer.enrolment_id, enrolment_ids), _IS_CHECK_IN)
+        .where(one_of(session, Answer.delivery_id, delivery_ids), _IS_CHECK_IN)
         .order_by(Answer.id)
     )
     return {delivery: (choice, value) for delivery, choice, value in rows}  # the newest stands

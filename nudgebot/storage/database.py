@@ -12,7 +12,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import asyncpg
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, any_, event, func, insert, literal, make_url, select, text
+from sqlalchemy import ARRAY, ColumnElement, Executable, any_, event, func, insert, literal, make_url, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -96,6 +96,7 @@ class Database:
         hang_ring(self.engine.dialect, ring)
         self._writer = asyncio.Lock()  # waiting here is fair, waiting in SQLite is not
         self._lock: IO[bytes] | None = None
+        self.written = 0  # transactions of ours that were committed, or may have been
 
     def patient_engine(self) -> AsyncEngine:
         """One of its own for statements that may take long, as an index over millions of rows does."""
@@ -156,7 +157,21 @@ class Database:
             if not self.sqlite:
                 await session.execute(_ALONE)
             yield session
-            await session.commit()
+            try:
+                await session.commit()
+            finally:
+                self.written += 1  # after it, so that whoever counts before they read misses nothing
+
+    async def peek(self, statement: Executable, given: Mapping[str, Any]) -> Any:
+        """The first value of one statement, read outside of any transaction; None if there is no row.
+
+        For questions that are asked all day long and answered "nothing": a transaction costs five times the question.
+        """
+        async with self.engine.connect() as connection:
+            await connection.execution_options(
+                **{"nudgebot_begin": "not"} if self.sqlite else {"isolation_level": "AUTOCOMMIT"}
+            )
+            return await connection.scalar(statement, given)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -212,7 +227,10 @@ def _engine(url: str, patience: float | None = PATIENCE_SECONDS) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        reading = connection.get_execution_options().get("nudgebot_begin") == "read"
+        how = connection.get_execution_options().get("nudgebot_begin")
+        if how == "not":
+            return
+        reading = how == "read"
         if connection.info.get("reads") is not reading:  # a connection keeps it
             connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
             connection.info["reads"] = reading

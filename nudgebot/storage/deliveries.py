@@ -31,6 +31,7 @@ from nudgebot.storage.database import Database, one_of
 from nudgebot.storage.leases import LEADER
 from nudgebot.storage.models import Delivery, Lease, new_id
 from nudgebot.storage.people import insert_once
+from nudgebot.storage.sweeping import Sweep
 
 # Written into the statement and not bound to it: a partial index serves only a condition known when it is planned.
 _PLANNED = Delivery.state == literal_column("'planned'")
@@ -70,17 +71,19 @@ async def promise(session: AsyncSession, new: NewDelivery, now: datetime) -> boo
 
 async def promise_all(session: AsyncSession, new: Sequence[NewDelivery], now: datetime) -> set[int]:
     """Queues many at once; the numbers of those that did not stand already."""
-    keys = [one.dedupe_key for one in new]
-    standing = set(await session.scalars(select(_TABLE.c.dedupe_key).where(one_of(session, _TABLE.c.dedupe_key, keys))))
-    fresh = {one.dedupe_key: one for one in reversed(new) if one.dedupe_key not in standing}
-    await insert_rows(session, list(fresh.values()), now)
-    return {one.number for one in fresh.values()}
+    first = {one.dedupe_key: one for one in reversed(new)}
+    numbers = {one.number for one in first.values()}
+    if await insert_rows(session, list(first.values()), now) == len(first):
+        return numbers  # nearly always, and SQLite can say so
+    return set(await session.scalars(select(_TABLE.c.id).where(one_of(session, _TABLE.c.id, list(numbers)))))
 
 
-async def insert_rows(session: AsyncSession, new: Sequence[NewDelivery], now: datetime, state: str = "planned") -> None:
-    """Many at once, without a word about those that stood already."""
-    if new:
-        await session.execute(_insert(session), [_row(one, now) | {"state": state} for one in new])
+async def insert_rows(session: AsyncSession, new: Sequence[NewDelivery], now: datetime, state: str = "planned") -> int:
+    """Many at once, but for those that stood already; how many, or -1 where the driver does not count."""
+    if not new:
+        return 0
+    done = await session.execute(_insert(session), [_row(one, now) | {"state": state} for one in new])
+    return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 def _insert(session: AsyncSession) -> Executable:
@@ -336,15 +339,11 @@ async def settle_in_flight(session: AsyncSession, left: Left, state: str, next_a
     )
 
 
-async def expire(session: AsyncSession, now: datetime) -> int:
+def too_late(now: datetime) -> Sweep:
     """Planned rows past their time are not sent any more."""
-    done = await session.execute(
-        update(Delivery)
-        .where(_PLANNED, Delivery.expires_at.is_not(None), Delivery.expires_at <= now)
-        .where(Delivery.kind != "broadcast")  # it may go on after the quiet hours: services/broadcasts.py
-        .values(state="expired", outcome="too_late")
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    broadcast = _TABLE.c.kind == "broadcast"  # it may go on after the quiet hours: services/broadcasts.py
+    late = _PLANNED & _TABLE.c.expires_at.is_not(None) & (_TABLE.c.expires_at <= now) & ~broadcast
+    return Sweep(_TABLE, late, {"state": "expired", "outcome": "too_late"})
 
 
 async def skip_planned(session: AsyncSession, enrolment_id: int, kinds: Sequence[str], why: str) -> int:
@@ -473,11 +472,9 @@ async def ledger(session: AsyncSession) -> dict[str, dict[str, int]]:
     return found
 
 
-async def prune(session: AsyncSession, before: datetime) -> int:
-    done = await session.execute(
-        delete(Delivery).where(Delivery.created_at < before, Delivery.state.not_in(("planned", "sending", "waiting")))
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+def old(before: datetime) -> Sweep:
+    ended = _TABLE.c.state.not_in(("planned", "sending", "waiting"))
+    return Sweep(_TABLE, (_TABLE.c.created_at < before) & ended)
 
 
 def number() -> int:
@@ -547,14 +544,7 @@ async def forget_person(session: AsyncSession, channel: str, identifier: str) ->
     await session.execute(delete(Delivery).where(Delivery.channel == channel, Delivery.identifier == identifier))
 
 
-async def forget_strangers(session: AsyncSession, before: datetime) -> int:
+def to_strangers(before: datetime) -> Sweep:
     """What was sent to somebody without a place in the programme, the last line to a forgotten parent among it."""
-    done = await session.execute(
-        delete(Delivery).where(
-            Delivery.enrolment_id.is_(None),
-            Delivery.kind.not_in(("alert", "drill")),
-            Delivery.created_at < before,
-            Delivery.state.not_in(("planned", "sending")),
-        )
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    stranger = _TABLE.c.enrolment_id.is_(None) & _TABLE.c.kind.not_in(("alert", "drill"))
+    return Sweep(_TABLE, stranger & (_TABLE.c.created_at < before) & _TABLE.c.state.not_in(("planned", "sending")))

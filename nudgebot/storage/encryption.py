@@ -23,6 +23,9 @@ from sqlalchemy.types import TypeDecorator
 
 _VERSION = b"\x01"
 
+KEY_ID_AT = 1, 4
+"""Where a sealed value names its key: from this byte on, so many."""
+
 
 class WrongKey(Exception):
     """The encryption key does not open this database: give the key it was written with."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Table, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.models import Escalation, new_id
+from nudgebot.storage.sweeping import Sweep
 
 
 async def open_case(
@@ -205,12 +206,10 @@ async def change(session: AsyncSession, number: int, when_state: tuple[str, ...]
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-async def forget_texts(session: AsyncSession, closed_before: datetime) -> int:
+def old_texts(closed_before: datetime) -> Sweep:
     """What people wrote goes, some time after the case was closed."""
-    done = await session.execute(
-        update(Escalation).where(Escalation.closed_at < closed_before, Escalation.text.is_not(None)).values(text=None)
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    table = cast(Table, Escalation.__table__)
+    return Sweep(table, (table.c.closed_at < closed_before) & table.c.text.is_not(None), {"text": None})
 
 
 async def count_by_state(session: AsyncSession) -> dict[str, int]:

@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from nudgebot.storage.database import Database, one_of
 from nudgebot.storage.models import Inbound, new_id
 from nudgebot.storage.people import insert_once
+from nudgebot.storage.sweeping import Sweep
+
+_TABLE = cast(Table, Inbound.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,9 @@ async def remember(session: AsyncSession, new: NewInbound, now: datetime) -> int
 
 async def remember_all(session: AsyncSession, new: Sequence[NewInbound], now: datetime) -> dict[str, int]:
     """Stores many at once; key -> number of those that had not come before."""
-    keys = [one.key for one in new]
-    known = set(await session.scalars(select(Inbound.key).where(one_of(session, Inbound.key, keys))))
-    fresh = {one.key: one for one in reversed(new) if one.key not in known}
+    if not new:
+        return {}
+    first = {one.key: one for one in reversed(new)}
     rows = [
         {
             "id": new_id(),
@@ -56,12 +59,15 @@ async def remember_all(session: AsyncSession, new: Sequence[NewInbound], now: da
             "attempts": 0,
             "received_at": now,
         }
-        for one in reversed(fresh.values())  # numbered in the order they came
+        for one in reversed(first.values())  # numbered in the order they came
     ]
-    if rows:
-        statement = insert_once(session, cast(Table, Inbound.__table__))
-        await session.execute(statement.on_conflict_do_nothing(index_elements=["key"]), rows)  # type: ignore[attr-defined]
-    return {str(row["key"]): cast(int, row["id"]) for row in rows}
+    statement = insert_once(session, _TABLE)
+    done = await session.execute(statement.on_conflict_do_nothing(index_elements=["key"]), rows)  # type: ignore[attr-defined]
+    numbers = {str(row["key"]): cast(int, row["id"]) for row in rows}
+    if done.rowcount == len(rows):  # type: ignore[attr-defined]
+        return numbers  # nearly always, and SQLite can say so
+    kept = set(await session.scalars(select(Inbound.id).where(one_of(session, Inbound.id, list(numbers.values())))))
+    return {key: number for key, number in numbers.items() if number in kept}
 
 
 async def note_finding(session: AsyncSession, number: int, finding: str) -> None:
@@ -150,20 +156,15 @@ async def count_by_state(session: AsyncSession) -> dict[str, int]:
     return {state: count for state, count in rows}
 
 
-async def forget_set_aside(session: AsyncSession, before: datetime) -> int:
+def set_aside_for_long(before: datetime) -> Sweep:
     """What people wrote in updates that could not be handled goes, too."""
-    done = await session.execute(
-        update(Inbound)
-        .where(Inbound.handled_at < before, Inbound.state == "quarantined", Inbound.raw.is_not(None))
-        .values(raw=None)
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    aside = (_TABLE.c.state == "quarantined") & _TABLE.c.raw.is_not(None)
+    return Sweep(_TABLE, aside & (_TABLE.c.handled_at < before), {"raw": None})
 
 
-async def prune(session: AsyncSession, before: datetime) -> int:
+def old(before: datetime) -> Sweep:
     """Keys older than Telegram's own memory are not needed to notice a repeat."""
-    done = await session.execute(delete(Inbound).where(Inbound.received_at < before, Inbound.state != "new"))
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return Sweep(_TABLE, (_TABLE.c.received_at < before) & (_TABLE.c.state != "new"))
 
 
 async def forget_person(session: AsyncSession, channel: str, identifier: str) -> None:

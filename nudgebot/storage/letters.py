@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.models import Escalation, Letter, Note, new_id
+from nudgebot.storage.sweeping import Sweep
 
 LONGEST = 3000
 """Characters of a case that one message shows: Telegram takes 4,096 units, and a head goes before."""
@@ -60,14 +62,11 @@ async def _case_in_full(session: AsyncSession, number: int) -> str | None:
     return full if len(full) <= LONGEST else f"\u2026{full[-LONGEST:]}"
 
 
-async def forget(session: AsyncSession, closed_before: datetime) -> int:
-    """Notes and letters go when the case's text goes; how many."""
-    done = 0
-    old = select(Escalation.id).where(Escalation.closed_at < closed_before).scalar_subquery()
-    for table in (Note, Letter):
-        gone = await session.execute(delete(table).where(table.escalation_id.in_(old)))
-        done += int(gone.rowcount)  # type: ignore[attr-defined]
-    return done
+def old(closed_before: datetime) -> tuple[Sweep, Sweep]:
+    """Notes and letters go when the case's text goes."""
+    closed = select(Escalation.id).where(Escalation.closed_at < closed_before).scalar_subquery()
+    notes, letters = (cast(Table, one.__table__) for one in (Note, Letter))
+    return Sweep(notes, notes.c.escalation_id.in_(closed)), Sweep(letters, letters.c.escalation_id.in_(closed))
 
 
 async def forget_person(session: AsyncSession, channel: str, identifier: str) -> None:

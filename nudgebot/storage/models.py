@@ -492,6 +492,14 @@ class Lease(Base):
     expires_at: Mapped[datetime]
 
 
+class Mark(Base):
+    """A moment that must be remembered over a restart."""
+
+    __tablename__ = "marks"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)  # heard: when nothing waited for us unseen
+    at: Mapped[datetime]
+
+
 class KeyCheck(Base):
     """One known sentence per encryption key, so that a wrong key is noticed before anything is written."""
 

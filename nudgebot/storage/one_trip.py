@@ -38,6 +38,11 @@ class _Cursor(aiosqlite.Cursor):
 
 
 class _Connection(aiosqlite.Connection):
+    async def rollback(self) -> None:
+        """What the pool asks for at each return, mostly after a commit: then there is nothing to take back."""
+        if self._conn.in_transaction:
+            await super().rollback()
+
     def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy enters what it gets
         return _Cursor(self, self._conn.cursor())
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import cast as as_type
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Integer,
     LargeBinary,
@@ -33,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import UserDefinedType
 
 from nudgebot.storage.database import one_of
 from nudgebot.storage.encryption import WrongKey
@@ -50,6 +53,83 @@ from nudgebot.storage.models import (
     Seen,
     new_id,
 )
+
+
+class AnyChild(Protocol):
+    """A child, whether the ORM holds it or planning."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def born_on(self) -> date | None: ...
+    @property
+    def due_on(self) -> date | None: ...
+    @property
+    def weeks_early(self) -> int: ...
+    @property
+    def multiples(self) -> int: ...
+    @property
+    def stopped_at(self) -> datetime | None: ...
+    @property
+    def held_until(self) -> datetime | None: ...
+    @property
+    def held_until_resumed(self) -> bool: ...
+    @property
+    def softened_until(self) -> datetime | None: ...
+
+
+class AnyEnrolment(Protocol):
+    @property
+    def id(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def tz(self) -> str | None: ...
+    @property
+    def nudge_time(self) -> str: ...
+    @property
+    def pace(self) -> str: ...
+    @property
+    def check_ins(self) -> int | None: ...
+    @property
+    def past_opt_in(self) -> bool: ...
+    @property
+    def last_nudge_at(self) -> datetime | None: ...
+    @property
+    def nudges(self) -> int: ...
+    @property
+    def joined_on(self) -> date | None: ...
+    @property
+    def asked(self) -> list[str]: ...
+
+
+class AnyCarer(Protocol):
+    @property
+    def channel(self) -> str: ...
+    @property
+    def identifier(self) -> str: ...
+    @property
+    def unreachable_at(self) -> datetime | None: ...
+
+
+class AnyParent(Protocol):
+    """A parent, whether the ORM holds them or planning."""
+
+    @property
+    def carer(self) -> AnyCarer: ...
+    @property
+    def enrolment(self) -> AnyEnrolment: ...
+    @property
+    def children(self) -> Sequence[AnyChild]: ...
+    @property
+    def growing(self) -> Sequence[AnyChild]: ...
+    @property
+    def language(self) -> str: ...
+
+
+C = TypeVar("C", bound=AnyChild)
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words; nothing that looks like something else
 
@@ -75,9 +155,15 @@ class Parent:
 
     @property
     def growing(self) -> list[Child]:
-        """Children about whom messages go on, youngest first; a child without a date cannot be matched."""
-        known = [child for child in self.children if child.stopped_at is None and (child.born_on or child.due_on)]
-        return sorted(known, key=lambda child: child.born_on or child.due_on or date.min, reverse=True)
+        return growing(self.children)
+
+
+def growing(children: Sequence[C]) -> list[C]:
+    """Children about whom messages go on, youngest first; a child without a date cannot be matched."""
+    known = [child for child in children if child.stopped_at is None and (child.born_on or child.due_on)]
+    if len(known) < 2:
+        return known
+    return sorted(known, key=lambda child: child.born_on or child.due_on or date.min, reverse=True)
 
 
 async def parent_at(session: AsyncSession, channel: str, identifier: str) -> Parent | None:
@@ -302,6 +388,11 @@ async def due(session: AsyncSession, now: datetime, limit: int) -> list[int]:
     return list(await session.scalars(_due(limit), {"now": now}))
 
 
+def first_due() -> Select[*tuple[Any, ...]]:
+    """Asks whether anybody is due by `now`, for `Database.peek`."""
+    return _due(1)
+
+
 @cache
 def _due(limit: int) -> Select[*tuple[Any, ...]]:
     moment = Enrolment.__table__.c.next_nudge_at
@@ -313,15 +404,148 @@ def _due(limit: int) -> Select[*tuple[Any, ...]]:
     )
 
 
+class DueChild(NamedTuple):
+    """A child as far as planning reads it; the columns of `Child` by the same names."""
+
+    id: int
+    name: str | None
+    born_on: date | None
+    due_on: date | None
+    weeks_early: int
+    multiples: int
+    stopped_at: datetime | None
+    held_until: datetime | None
+    held_until_resumed: bool
+    softened_until: datetime | None
+
+
+class DueEnrolment(NamedTuple):
+    """An enrolment, in the same way."""
+
+    id: int
+    family_id: int
+    state: str
+    tz: str | None
+    nudge_time: str
+    pace: str
+    check_ins: int | None
+    past_opt_in: bool
+    next_nudge_at: datetime | None
+    last_nudge_at: datetime | None
+    nudges: int
+    joined_on: date | None
+    asked: list[str]
+
+
+class DueCarer(NamedTuple):
+    channel: str
+    identifier: str
+    language: str
+    unreachable_at: datetime | None
+
+
+@dataclass(slots=True)
+class DueParent:
+    """A parent whose moment has come: plain values, because objects that the ORM watches cost more than all the rules."""
+
+    carer: DueCarer
+    enrolment: DueEnrolment
+    children: list[DueChild]
+
+    @property
+    def language(self) -> str:
+        return self.carer.language
+
+    @property
+    def growing(self) -> list[DueChild]:
+        return growing(self.children)
+
+
+def _columns(table: Table, of: type[Any]) -> list[Column[Any]]:
+    return [table.c[name] for name in of._fields]
+
+
+_CHILDREN, _CARERS, _ENROLMENTS = (as_type(Table, one.__table__) for one in (Child, Carer, Enrolment))
+_SEEN = as_type(Table, Seen.__table__)
+_DUE = [*_columns(_ENROLMENTS, DueEnrolment), *_columns(_CARERS, DueCarer), *_columns(_CHILDREN, DueChild)]
+_CARER_AT = len(DueEnrolment._fields)
+_CHILD_AT = _CARER_AT + len(DueCarer._fields)
+
+
+async def due_parents(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[DueParent]:
+    """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
+    return await _plain_parents(session, one_of(session, _ENROLMENTS.c.id, enrolment_ids))
+
+
+async def plain_parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, DueParent]:
+    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `due_parents` does."""
+    here = and_(_CARERS.c.channel == channel, one_of(session, _CARERS.c.identifier, identifiers))
+    return {parent.carer.identifier: parent for parent in await _plain_parents(session, here)}
+
+
+async def _plain_parents(session: AsyncSession, which: ColumnElement[bool]) -> list[DueParent]:
+    rows = await session.execute(
+        select(*_DUE)
+        .select_from(
+            _ENROLMENTS.join(_CARERS, _CARERS.c.id == _ENROLMENTS.c.carer_id).outerjoin(
+                _CHILDREN, _CHILDREN.c.family_id == _ENROLMENTS.c.family_id
+            )
+        )
+        .where(which)
+        .order_by(_CHILDREN.c.id)
+    )
+    found: dict[int, DueParent] = {}
+    for row in rows.all():
+        parent = found.get(row[0])
+        if parent is None:
+            parent = DueParent(DueCarer(*row[_CARER_AT:_CHILD_AT]), DueEnrolment(*row[:_CARER_AT]), [])
+            found[row[0]] = parent
+        if row[_CHILD_AT] is not None:
+            parent.children.append(DueChild(*row[_CHILD_AT:]))
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """What planning makes of an enrolment: the columns it changes."""
+
+    enrolment_id: int
+    next_nudge_at: datetime | None
+    last_nudge_at: datetime | None
+    nudges: int
+    asked: list[str] | None = None  # None = as it was
+
+
+async def move_on(session: AsyncSession, onward: Sequence[Onward]) -> None:
+    """The next moment of each, and what was counted, in one statement for all (two, if some were asked something)."""
+    if not onward:
+        return
+    await session.execute(
+        _MOVE_ON, [{"number": one.enrolment_id, "due": one.next_nudge_at, "last": one.last_nudge_at, "so_far": one.nudges}
+                   for one in onward]
+    )  # fmt: skip
+    asked = [{"number": one.enrolment_id, "put": one.asked} for one in onward if one.asked is not None]
+    if asked:
+        await session.execute(_NOTE_ASKED, asked)
+
+
+_MOVE_ON = (
+    update(_ENROLMENTS)
+    .where(_ENROLMENTS.c.id == bindparam("number"))
+    .values(next_nudge_at=bindparam("due"), last_nudge_at=bindparam("last"), nudges=bindparam("so_far"))
+)
+_NOTE_ASKED = update(_ENROLMENTS).where(_ENROLMENTS.c.id == bindparam("number")).values(asked=bindparam("put"))
+
+
+async def complete(session: AsyncSession, enrolment_id: int, state: str, now: datetime) -> None:
+    await session.execute(
+        update(_ENROLMENTS).where(_ENROLMENTS.c.id == enrolment_id).values(state=state, state_since=now)
+    )
+
+
 async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
     """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
     return await _parents(session, one_of(session, Enrolment.id, enrolment_ids))
-
-
-async def parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, Parent]:
-    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `parents_of` does."""
-    at = one_of(session, Carer.identifier, identifiers)
-    return {parent.carer.identifier: parent for parent in await _parents(session, and_(Carer.channel == channel, at))}
 
 
 async def _parents(session: AsyncSession, which: ColumnElement[bool]) -> list[Parent]:
@@ -374,13 +598,24 @@ async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[i
     """Enrolment -> tip -> the last local date it was sent."""
     found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
     rows = await session.execute(
-        select(Seen.enrolment_id, Seen.tip_id, func.max(Seen.on))
-        .where(one_of(session, Seen.enrolment_id, enrolment_ids))
-        .group_by(Seen.enrolment_id, Seen.tip_id)
+        select(_SEEN.c.enrolment_id, _SEEN.c.tip_id, type_coerce(func.max(_SEEN.c.on), _AsKept()))
+        .where(one_of(session, _SEEN.c.enrolment_id, enrolment_ids))
+        .group_by(_SEEN.c.enrolment_id, _SEEN.c.tip_id)
     )
-    for enrolment_id, tip_id, on in rows:
-        found[enrolment_id][tip_id] = on
+    for enrolment_id, tip_id, on in rows.all():  # at once: row by row would cost more than the query
+        found[enrolment_id][tip_id] = on if isinstance(on, date) else _day(on)
     return found
+
+
+class _AsKept(UserDefinedType[Any]):
+    """Whatever the driver gives: a date, or on SQLite its text, which is read once a day and not once a row."""
+
+    cache_ok = True
+
+
+@cache
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,10 +631,20 @@ class NewSeen:
 
 async def remember_all_seen(session: AsyncSession, new: Sequence[NewSeen]) -> None:
     if new:
-        statement = insert_once(session, Seen)
+        statement = insert_once(session, _SEEN)
         await session.execute(
             statement.on_conflict_do_nothing(),  # type: ignore[attr-defined]
-            [{**asdict(one), "asked_for": False} for one in new],
+            [
+                {
+                    "enrolment_id": one.enrolment_id,
+                    "tip_id": one.tip_id,
+                    "on": one.on,
+                    "child_id": one.child_id,
+                    "content_version": one.content_version,
+                    "asked_for": False,
+                }
+                for one in new
+            ],
         )
 
 

@@ -81,6 +81,7 @@ def runtime_on(url: str, api: str = "http://127.0.0.1:1", token: str = "1:" + "x
         unreviewed_content="send",
         listen="off",
         send_rate=1000,
+        paid_broadcast=True,
     )
     catalogue = load(packaged_content())
     screen = compile_screen(catalogue.safety, catalogue.settings.main_language)

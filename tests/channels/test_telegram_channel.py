@@ -6,9 +6,11 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
@@ -309,3 +311,37 @@ async def test_a_document_is_uploaded_as_multipart(channel, anna):
     assert message.text == "Here *it* is"
     file = await (await channel._bot.get_file(message.document["file_id"])).download_as_bytearray()
     assert bytes(file) == document
+
+
+@pytest.fixture
+async def far_end() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """A Bot API that says yes to everything: its address, and what it was asked.  It tells the time as Telegram does."""
+    asked: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(json.loads(await request.read() or b"{}"))
+        me = {"id": 1, "is_bot": True, "first_name": "Nudge", "username": "nudge_bot", "message_id": 7}
+        return web.json_response({"ok": True, "result": me})
+
+    app = web.Application()
+    app.router.add_post("/{anything:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("paid", [True, False])
+async def test_a_message_may_cost_stars_only_where_the_programme_said_so(far_end, paid):
+    address, asked = far_end
+    application = telegram_application.build("1:" + "x" * 35, address)
+    heard: list[datetime] = []
+    telegram_application.tell_time(application, heard.append)
+    await telegram_application.connect(application)
+    await TelegramChannel(application.bot, paid=paid).send(Address("telegram", "5"), HELLO, patience=5)
+    await telegram_application.disconnect(application)
+    assert asked[-1].get("allow_paid_broadcast", False) is paid
+    assert asked[-1]["text"] == "Hello"
+    assert abs(heard[-1] - datetime.now(UTC)) < timedelta(minutes=1)  # every answer tells Telegram's clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -23,12 +23,14 @@ from nudgebot.channels.base import (
     Unknown,
     Unreachable,
 )
+from nudgebot.clock import MovableClock
 from nudgebot.outbox import sender as sending
 from nudgebot.outbox.breakers import BLOCKED_LEAST, SAME_REFUSALS
 from nudgebot.outbox.sender import IN_FLIGHT, RESERVED, Sender, calls_at_once
 from nudgebot.programme.messages import PROMISES, Kind, Outgoing, string_of
 from nudgebot.runtime import Runtime
-from nudgebot.storage import deliveries, leases, people
+from nudgebot.scheduler import JOBS, run_job
+from nudgebot.storage import deliveries, leases, people, sweeping
 from nudgebot.storage.models import Delivery, new_id
 
 ANNA, BEN, CHIDI = "1001", "1002", "1003"
@@ -298,7 +300,7 @@ async def test_a_row_that_has_expired_is_not_sent(runtime, sender, line, clock):
     assert line.chats == [BEN]
     assert (await row(runtime, fresh)).state == "sent"
     async with runtime.turn() as turn:
-        assert await deliveries.expire(turn.session, turn.now) == 1
+        assert await sweeping.at_once(turn.session, deliveries.too_late(turn.now)) == 1
     assert (await row(runtime, stale)).state == "expired"
 
 
@@ -584,3 +586,35 @@ async def test_an_alert_for_a_channel_that_is_no_longer_set_up_is_sent_nowhere(r
     await promise(runtime, Kind.REPLY, ANNA)
     await sender.drain()
     assert line.chats == [ANNA]
+
+
+class Leapt:
+    """A clock whose calendar is ahead of its seconds."""
+
+    def __init__(self, true: MovableClock, by: timedelta) -> None:
+        self.true, self.by = true, by
+
+    def now(self) -> datetime:
+        return self.true.now() + self.by
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.true, name)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_after_the_calendar_has_leapt_tips_wait_for_another_clocks_word_and_distress_does_not(
+    runtime, sender, line
+):
+    assert runtime.trusts_its_clock()
+    await promise_all(runtime, [(Kind.NUDGE, ANNA), (Kind.SAFETY, BEN)])
+    true = runtime.clock
+    runtime.clock = Leapt(true, timedelta(minutes=20))
+    await sender.drain()
+    assert line.chats == [BEN]
+    [tips] = [job for job in JOBS if job.name == "nudges"]
+    assert await run_job(tips, runtime) == {}
+    for _ in range(2):
+        true.advance(timedelta(seconds=5))
+        runtime.heard_time(runtime.clock.now())
+    await sender.drain()
+    assert line.chats == [BEN, ANNA]

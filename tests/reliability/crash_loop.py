@@ -306,6 +306,7 @@ async def crash_loop(
                     "NUDGEBOT_ENCRYPTION_KEY": KEY,
                     "NUDGEBOT_UNREVIEWED_CONTENT": "send",
                     "NUDGEBOT_SEND_RATE": "200",
+                    "NUDGEBOT_PAID_BROADCAST": "yes",
                     "NUDGEBOT_LISTEN": "off",
                 }
                 victim = Victim(environment)

@@ -47,7 +47,7 @@ from nudgebot.programme.distress import Screen, compile_screen
 from nudgebot.programme.messages import PROMISES, Kind
 from nudgebot.runtime import Runtime
 from nudgebot.settings import read_settings
-from nudgebot.storage import deliveries, leases
+from nudgebot.storage import deliveries, leases, sweeping
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
@@ -287,7 +287,12 @@ async def house(folder: Path, catalogue: Catalogue, screen: Screen) -> AsyncIter
     database = Database(f"sqlite:///{folder}/faults.db", KeyRing.parse("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="))
     await migrate(database)
     settings = read_settings(
-        bot_token=SecretStr(TOKEN), bot_api_url=far.url, database_url=database.url, listen="off", send_rate=1000
+        bot_token=SecretStr(TOKEN),
+        bot_api_url=far.url,
+        database_url=database.url,
+        listen="off",
+        send_rate=1000,
+        paid_broadcast=True,
     )
     application = telegram_application.build(TOKEN, far.url)
     await telegram_application.connect(application)
@@ -327,7 +332,7 @@ async def send_cell(house: House, kind: Kind, answer: Answer) -> None:
     first = await row(runtime, number)
     for _ in range(6):
         async with runtime.turn() as turn:
-            await deliveries.expire(turn.session, turn.now)
+            await sweeping.at_once(turn.session, deliveries.too_late(turn.now))
         async with runtime.database.read() as session:
             moment = await deliveries.next_due_moment(session)
         if moment is None:

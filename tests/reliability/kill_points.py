@@ -136,7 +136,12 @@ async def process(url: str, far: FarEnd, clock: MovableClock, catalogue: Catalog
     """One life.  It leads, and has settled what an earlier one left in flight."""
     database = Database(url, KeyRing.parse(KEY))
     settings = read_settings(
-        bot_token=SecretStr(TOKEN), bot_api_url=far.url, database_url=url, listen="off", send_rate=1000
+        bot_token=SecretStr(TOKEN),
+        bot_api_url=far.url,
+        database_url=url,
+        listen="off",
+        send_rate=1000,
+        paid_broadcast=True,
     )
     runtime = Runtime(settings, database, catalogue, screen, clock)
     application = telegram_application.build(TOKEN, far.url)

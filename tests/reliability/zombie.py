@@ -239,6 +239,7 @@ def settings(url: str, database: Database) -> dict[str, str]:
         "NUDGEBOT_DATABASE_URL": database.url,
         "NUDGEBOT_ENCRYPTION_KEY": KEY,
         "NUDGEBOT_UNREVIEWED_CONTENT": "send",
+        "NUDGEBOT_PAID_BROADCAST": "yes",
         "NUDGEBOT_SEND_RATE": "40",  # slow enough that the leader is stopped in the middle
         "NUDGEBOT_LISTEN": "off",
     }

@@ -117,19 +117,15 @@ async def test_whatever_is_wrong_in_one_row_it_stops_nobody_else(runtime, damage
     assert await nudges.plan_due(runtime) == {}  # and it does not head the queue for ever
 
 
-async def test_an_error_after_something_was_changed_leaves_that_row_for_later_and_the_others_planned(
-    runtime, monkeypatch
-):
+async def test_an_error_after_the_tip_was_chosen_leaves_that_row_for_later_and_the_others_planned(runtime, monkeypatch):
     bad = await join(runtime, 1)
     await join(runtime, 2)
-    real = nudges.ask_later
 
-    async def ask_later(turn, parent, due_at):
-        await real(turn, parent, due_at)
+    def tell_of_fewer(turn, parent, *_):
         if parent.enrolment.id == bad:
             raise RuntimeError("a bug")
 
-    monkeypatch.setattr(nudges, "ask_later", ask_later)
+    monkeypatch.setattr(nudges, "tell_of_fewer", tell_of_fewer)
     assert await nudges.plan_due(runtime) == {"failed": 1, "tip": 1}
     assert await promised(runtime) == {"2": 1}
 
@@ -360,3 +356,24 @@ def check(
     for band, tips in in_band.items():
         if band != "E0":
             assert len(tips) == len(set(tips)), f"a repeat inside {band}"
+
+
+async def test_who_stops_or_loses_a_child_between_reading_and_writing_gets_no_tip(runtime, monkeypatch):
+    """Reading and choosing keep nobody from writing: what they wrote meanwhile counts."""
+    gone, bereaved, another = await join(runtime, 1), await join(runtime, 2), await join(runtime, 3)
+    await join(runtime, 4)
+    real = nudges._keep_all
+
+    async def keep_all(runtime, days, written):
+        monkeypatch.setattr(nudges, "_keep_all", real)
+        async with runtime.turn() as turn:
+            await turn.session.execute(update(Enrolment).where(Enrolment.id == gone).values(state="left"))
+            home = select(Enrolment.family_id).where(Enrolment.id == bereaved).scalar_subquery()
+            await turn.session.execute(update(Child).where(Child.family_id == home).values(stopped_at=turn.now))
+            chosen = next(day.nudge.seen for day in days if day.parent.enrolment.id == another)
+            await people.remember_all_seen(turn.session, [chosen])
+        return await real(runtime, days, written)
+
+    monkeypatch.setattr(nudges, "_keep_all", keep_all)
+    assert await nudges.plan_due(runtime) == {"tip": 1}
+    assert await promised(runtime) == {"4": 1}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage import deliveries, escalations, inbound, leases, people
+from nudgebot.storage import deliveries, escalations, inbound, leases, people, sweeping
 from nudgebot.storage.database import Database
 from nudgebot.storage.deliveries import NewDelivery, Result
 from nudgebot.storage.models import Delivery, new_id
@@ -159,11 +159,11 @@ async def test_an_update_that_came_before_is_not_taken_again(database: Database)
 async def test_what_was_set_aside_loses_its_words_after_a_day(database: Database):
     async with database.write() as session:
         await inbound.set_aside(session, inbound.NewInbound("odd:1", "other", "0", "her words"), NOON)
-        await inbound.forget_set_aside(session, NOON)
+        await sweeping.at_once(session, inbound.set_aside_for_long(NOON))
         row = (await session.scalars(select(inbound.Inbound))).one()
         await session.refresh(row)
         assert row.raw == "her words"
-        assert await inbound.forget_set_aside(session, NOON + timedelta(days=1)) == 1
+        assert await sweeping.at_once(session, inbound.set_aside_for_long(NOON + timedelta(days=1))) == 1
         await session.refresh(row)
         assert (row.raw, row.state) == (None, "quarantined")
 

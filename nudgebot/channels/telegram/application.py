@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from telegram import BotCommand, BotCommandScopeChat
 from telegram.error import TelegramError
@@ -35,6 +36,13 @@ def build(token: str, bot_api_url: str, connections: int = 160) -> PTBApplicatio
     )
     register(application)
     return application
+
+
+def tell_time(application: PTBApplication, heard: Callable[[datetime], None]) -> None:
+    """From now on every answer of Telegram also tells its clock."""
+    for request in application.bot._request:  # both of PTB's slots: for calls and for getUpdates
+        assert isinstance(request, AiohttpRequest)
+        request.heard_time = heard
 
 
 @contextmanager

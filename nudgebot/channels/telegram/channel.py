@@ -51,8 +51,10 @@ class TelegramChannel:
 
     name = "telegram"
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, *, paid: bool = False) -> None:
+        """`paid`: Telegram may take Stars for what goes above its free rate."""
         self._bot = bot
+        self._paid = paid
 
     def start_link(self, payload: str) -> str:
         """Leads to this bot and brings a word along.  Known once the bot is connected."""
@@ -67,7 +69,10 @@ class TelegramChannel:
         if picture := message.picture or (qr_picture(message.qr) if message.qr else None):
             return await self._send_picture(to, message, picture, patience)
         method = _SENDS[message.attached.kind] if message.attached else "sendMessage"
-        sent = await self._call(method, parameters_of(to, message), patience)
+        parameters = parameters_of(to, message)
+        if self._paid:
+            parameters["allow_paid_broadcast"] = True
+        sent = await self._call(method, parameters, patience)
         if not isinstance(sent, dict) or not isinstance(number := sent.get("message_id"), int):
             raise refusal(PerhapsSent("The answer names no message"))
         return Sent(str(number))

@@ -7,7 +7,11 @@ this one carried many times its rate.  It also says what PTB's errors hide: whet
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import aiohttp
@@ -57,6 +61,7 @@ class AiohttpRequest(BaseRequest):
         self._places = asyncio.Semaphore(connections)  # aiohttp does not say whether a call still waited for one
         self._read_timeout = read_timeout
         self._session: aiohttp.ClientSession | None = None
+        self.heard_time: Callable[[datetime], None] = _nobody_asks  # told the server's clock with every answer
 
     @property
     def read_timeout(self) -> float | None:
@@ -110,6 +115,7 @@ class AiohttpRequest(BaseRequest):
         try:
             async with self._session.request(method, url, data=carried, headers=headers, timeout=timeout) as response:
                 body = await response.read()
+                self._tell_time(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"No connection ({type(error).__name__})") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -133,9 +139,19 @@ class AiohttpRequest(BaseRequest):
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, total=read_timeout)
         try:
             async with self._session.post(url, data=orjson.dumps(payload), headers=_JSON, timeout=timeout) as response:
-                return response.status, await response.read()
+                body = await response.read()
+                self._tell_time(response)
+                return response.status, body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
+
+    def _tell_time(self, response: aiohttp.ClientResponse) -> None:
+        with suppress(KeyError, ValueError):  # a server need not say, nor be understood
+            self.heard_time(parsedate_to_datetime(response.headers["Date"]).astimezone(UTC))
+
+
+def _nobody_asks(_: datetime) -> None:
+    """Whoever opens a transport without a programme around it."""
 
 
 _JSON = {"Content-Type": "application/json"}

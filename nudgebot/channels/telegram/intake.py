@@ -179,7 +179,8 @@ class Intake:
         self.keeping = True
         self._work.set()
         await self._answer_from_memory(unscreened)
-        self._answered_from_memory.difference_update(one.new.key for raw in updates if (one := take_in(raw)))
+        if self._answered_from_memory:
+            self._answered_from_memory.difference_update(one.new.key for raw in updates if (one := take_in(raw)))
 
     async def _keep(self, updates: Sequence[object]) -> list[object]:
         """The transaction.  Returns what was kept but could not be screened in it."""
@@ -220,12 +221,10 @@ class Intake:
         if not heard:
             return set()
         try:
-            async with turn.session.begin_nested():
-                return await inbox.ordinary(turn, heard)
+            return await inbox.ordinary(turn, heard)
         except Exception as error:
-            if isinstance(error, DATABASE_ERRORS) and not is_about_values(error):
+            if isinstance(error, DATABASE_ERRORS):
                 raise
-            turn.session.expunge_all()
             return set()
 
     async def _answer_if_slow(self, updates: Sequence[object]) -> None:
@@ -279,6 +278,7 @@ class Intake:
             failures = 0
             self.last_good_poll = self.runtime.clock.monotonic()
             LAST_POLL.set(self.runtime.clock.now().timestamp())
+            self.runtime.heard_at = self.runtime.clock.now()
             if updates:
                 await self._take_polled(updates)
             else:
