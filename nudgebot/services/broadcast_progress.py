@@ -24,6 +24,9 @@ from nudgebot.storage.models import Broadcast, Coordinator
 
 PHRASE = "broadcast.progress"
 
+STOPPABLE = (State.SCHEDULED, State.RUNNING, State.PAUSED)
+"""A draft is thrown away by its author, and what waits for approval is declined."""
+
 DELETABLE = timedelta(hours=48)
 """Telegram lets a bot take back what is younger than this."""
 
@@ -121,6 +124,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, one: Broadcast, act: str)
             return _toast(turn, coordinator, act, await broadcasts.resume(turn, one.id, coordinator))
         case "undo":
             return await _undo(turn, coordinator, one)
+        case "cancel" | "cancel_yes" if one.state not in STOPPABLE:
+            return _toast(turn, coordinator, "cancel", False)
         case "cancel" | "delete":
             sure = button(one, f"broadcast.button.{act}_yes", f"{act}_yes")
             no = Choice("broadcast.button.no", "broadcast", ("0", "0", "never_mind"))
