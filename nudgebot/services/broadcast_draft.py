@@ -40,11 +40,12 @@ async def show(turn: Turn, coordinator: Coordinator, one: Broadcast) -> None:
         await reply(turn, to, "broadcast.draft_correction", values=values, rows=[*_looks(one), *rewords(turn, one)])
         return
     rows: list[tuple[Choice, ...]] = [*_looks(one), (button(one, "broadcast.button.age", "age"),)]
-    if len(turn.catalogue.settings.languages) > 1:
+    offered = await _offered(turn, coordinator)
+    if len(offered["languages"]) > 1:
         rows.append((button(one, "broadcast.button.language", "languages"),))
-    if await people.countries_served(turn.session):
+    if offered["countries"]:
         rows.append((button(one, "broadcast.button.country", "countries"),))
-    if turn.catalogue.settings.cohorts:
+    if offered["cohorts"]:
         rows.append((button(one, "broadcast.button.cohort", "cohorts"),))
     if one.audience:
         rows.append((button(one, "broadcast.button.everybody", "everybody"),))
@@ -104,10 +105,12 @@ async def _offered(turn: Turn, coordinator: Coordinator) -> dict[str, dict[str, 
     """Field of the audience -> code -> what it is called."""
     settings, say = turn.catalogue.settings, turn.catalogue.phrase
     countries = sorted(await people.countries_served(turn.session))
+    cohorts = {code: code for code in await people.named_cohorts(turn.session)}
+    cohorts |= {code: one.name for code, one in settings.cohorts.items()}
     return {
         "languages": {code: say("language.own_name", code) for code in settings.languages},
         "countries": {code: country_name(code, coordinator.language) for code in countries},
-        "cohorts": {code: one.name for code, one in settings.cohorts.items() if len(code) <= LONGEST_CODE},
+        "cohorts": {code: name for code, name in cohorts.items() if len(code) <= LONGEST_CODE},
     }
 
 
