@@ -157,9 +157,8 @@ async def preview_correction(runtime: Runtime, one: Broadcast, language: str | N
     count, words = arrived.get(("sent", ""), 0), Plan.of(one).words
     locked = {code: rules.lock_screen(each) for code, each in words.items()}
     blockers = [] if count else [Says("broadcast.wrong.nobody_got_it")]
-    return Preview(
-        words, locked, count, {}, {}, 0, count / AMENDED_A_SECOND, 0, in_words(runtime.catalogue, blockers, language), ()
-    )
+    said, seconds = in_words(runtime.catalogue, blockers, language), count / AMENDED_A_SECOND
+    return Preview(words, locked, count, {}, {}, 0, seconds, 0, said, ())
 
 
 def in_words(catalogue: Catalogue, found: Sequence[Says], language: str | None = None) -> list[str]:
