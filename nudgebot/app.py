@@ -64,7 +64,7 @@ SAYS_WHO_LEADS_WITHIN = 1.5
 ANSWERS_WITHIN = 5.0
 """Seconds after which a database that has not answered is not well."""
 
-LEADING = ("outbox", "handling", "polling", "notices", "menus", "watchdog", "amending", "progress_cards")
+LEADING = ("outbox", "handling", "polling", "notices", "menus", "withdrawing", "watchdog", "amending", "progress_cards")
 """The parts that only the leader runs."""
 
 LEFT_AS_THEY_ARE = ("polling", "lease", "menus", "notices", "withdrawing", "watchdog", "amending", "progress_cards")

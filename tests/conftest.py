@@ -49,7 +49,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-SLOW = ("reliability", "test_browser.py", "test_wheel.py")
+SLOW = ("reliability", "test_browser.py", "test_wheel.py", "test_story.py")
 SQL = ("storage", "outbox", "channels", "services", "test_migrations.py")
 """Where both databases are tried in every run.  What passes elsewhere on SQLite seldom fails on PostgreSQL."""
 

@@ -129,8 +129,8 @@ def progress(
         return say("broadcast.progress.nothing")
     if one.state == State.SCHEDULED:
         when = moment_in_words(one.starts_at, now, tz, language)
-        hour = say("broadcast.progress.at_their_hour", hour=one.hour) if one.hour else ""
-        return say("broadcast.progress.begins", when=when, zone=tz) + hour
+        begins = say("broadcast.progress.begins", when=when, zone=tz)
+        return f"{begins} {say('broadcast.progress.at_their_hour', hour=one.hour)}" if one.hour else begins
     lines = [say("broadcast.progress.sent", count=sums.sent, audience=sums.audience)]
     lines += [say("broadcast.progress.failed", count=count, why=why) for why, count in sums.failed.items()]
     if sums.unknown:

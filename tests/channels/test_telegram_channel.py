@@ -232,7 +232,7 @@ class _Answer:
     """A canned answer, for what the stand-in never says."""
 
     def __init__(self, status: int, body: bytes) -> None:
-        self.status, self._body = status, body
+        self.status, self._body, self.headers = status, body, {}
 
     async def __aenter__(self) -> _Answer:
         return self

@@ -90,6 +90,7 @@ async def test_a_deleted_account_is_noticed_and_left_alone(bot, joins, rows):
     assert sum(bool(line["error"]) for line in bot.standin.journal if line["chat_id"] == anna.id) == 1
 
 
+@pytest.mark.slow
 async def test_in_sixty_days_no_tip_comes_twice_in_a_band_and_questions_come_on_their_days(bot, joins, rows, tips_of):
     anna = await joins("Anna", born="1 July 2026")  # four months: one band until February
     await bot.until(bot.clock.now() + timedelta(days=60))

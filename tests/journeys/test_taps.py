@@ -143,6 +143,7 @@ HUGE = "9" * 50
 STRANGE = ("", "²", "-1", "9223372036854775808", HUGE, "'; DROP TABLE answers")
 
 
+@pytest.mark.slow
 async def test_forged_data_of_any_kind_harms_nothing(bot, joins, rows, tips_of):
     anna, ben = await joins("Anna"), await joins("Ben")
     theirs = tips_of(anna)[0].data("Did it").split("|")[1]

@@ -210,6 +210,7 @@ async def test_a_wait_of_hours_is_kept_in_the_row_and_survives_the_process(runti
     assert (await row(runtime, number)).state == "sent"
 
 
+@pytest.mark.slow
 async def test_a_tip_that_telegram_refuses_for_everybody_is_held_after_a_few_and_other_tips_go_on(
     runtime, sender, line, clock
 ):

@@ -280,6 +280,7 @@ ZONES = ["Europe/London", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", 
 STARTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # bounds
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     start=STARTS,

@@ -146,7 +146,7 @@ class AiohttpRequest(BaseRequest):
             raise PerhapsSent(f"No answer ({type(error).__name__})") from None
 
     def _tell_time(self, response: aiohttp.ClientResponse) -> None:
-        with suppress(KeyError, ValueError):  # a server need not say, nor be understood
+        with suppress(KeyError, ValueError, TypeError, OverflowError):  # a server need not say, nor be understood
             self.heard_time(parsedate_to_datetime(response.headers["Date"]).astimezone(UTC))
 
 
