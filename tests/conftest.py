@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from nudgebot.storage.migrating import migrate
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-pytest_plugins = ["tests.compiled_once", "tests.second_channel"]
+pytest_plugins = ["tests.compiled_once", "tests.second_channel", "tests.shell"]
 
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 SUNDAY_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -205,11 +206,10 @@ def clock() -> MovableClock:
 
 
 def bot_settings(database_url: str, **given: Any) -> Settings:
-    spool = (
-        None
-        if database_url.startswith("sqlite")
-        else Path(tempfile.gettempdir(), f"{database_url[-40:].replace('/', '-')}.spool")
-    )
+    name = sha256(database_url.encode()).hexdigest()[
+        :16
+    ]  # of the whole address: its end is the same for all of a server
+    spool = None if database_url.startswith("sqlite") else Path(tempfile.gettempdir(), f"nudgebot-{name}.spool")
     known: dict[str, Any] = {
         "spool": spool,
         "encryption_key": SecretStr(KEY),

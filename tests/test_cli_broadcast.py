@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 
-from nudgebot import cli
 from nudgebot.cli.broadcast import _moment, _written
 from nudgebot.programme.broadcast import most_stars
-from nudgebot.settings import PREFIX, BadSettings
+from nudgebot.settings import BadSettings
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from tests.conftest import KEY
@@ -20,27 +18,9 @@ from tests.reliability.families import enrol
 
 
 @pytest.fixture
-def nudgebot(monkeypatch, capsys, catalogue, screen, sqlite_url):
-    """`nudgebot("status", 1)`: the command beside a running bot, as typed; its code, and what it says."""
-
-    def run(*words: object, answers: str = "") -> tuple[int, str, str]:
-        with monkeypatch.context() as patched:
-            for name, value in (("DATABASE_URL", sqlite_url), ("ENCRYPTION_KEY", KEY)):
-                patched.setenv(PREFIX + name, value)
-            patched.setattr("nudgebot.cli.out._width", 300)
-            patched.setattr("nudgebot.app.load", lambda folder: catalogue)
-            patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
-            patched.setattr(sys, "argv", ["nudgebot", "broadcast", *map(str, words)])
-            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answers.encode())))
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err.strip()
-
-    return run
+def nudgebot(shell):
+    """`nudgebot("status", 1)`: of the broadcasts."""
+    return partial(shell, "broadcast")
 
 
 @pytest.fixture

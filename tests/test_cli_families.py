@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from nudgebot import cli
-from nudgebot.settings import PREFIX
 from nudgebot.storage import people
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
@@ -21,25 +18,8 @@ from tests.reliability.families import enrol
 
 
 @pytest.fixture
-def nudgebot(monkeypatch, capsys, catalogue, screen, sqlite_url):
-    """`nudgebot("family", "BCDFGH")`: the command beside a running bot, as typed; its code, and what it says."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        with monkeypatch.context() as patched:
-            for name, value in (("DATABASE_URL", sqlite_url), ("ENCRYPTION_KEY", KEY), ("COLUMNS", "300")):
-                patched.setenv(name if name == "COLUMNS" else PREFIX + name, value)
-            patched.setattr("nudgebot.app.load", lambda folder: catalogue)
-            patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
-            patched.setattr(sys, "argv", ["nudgebot", *map(str, words)])
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err.strip()
-
-    return run
+def nudgebot(shell):
+    return shell
 
 
 @pytest.fixture

@@ -109,6 +109,12 @@ class Victim:
             raise RuntimeError("The bot did not start:\n" + "".join(self.said[-20:]))
         self._polls_since = time.time()
 
+    def resident_mb(self) -> float:
+        """Memory of the process, as Linux tells it."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return round(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024, 1)
+
     async def end(self, how: signal.Signals) -> int:
         assert self._process is not None
         assert self._reading is not None

@@ -126,57 +126,20 @@ def _staff(
     return Command(name, _for_staff(does, roles), roles=roles)
 
 
-async def _cases(turn: Turn, coordinator: Coordinator, _: str) -> None:
-    await coordinators.list_cases(turn, coordinator)
+def _wordless(
+    does: Callable[[Turn, Coordinator], Awaitable[None]],
+) -> Callable[[Turn, Coordinator, str], Awaitable[None]]:
+    """A command that does not care for what stands behind it."""
+
+    async def command(turn: Turn, coordinator: Coordinator, _: str) -> None:
+        await does(turn, coordinator)
+
+    return command
 
 
-async def _duty(turn: Turn, coordinator: Coordinator, rest: str) -> None:
-    await on_call.command(turn, coordinator, rest)
-
-
-async def _lines(turn: Turn, coordinator: Coordinator, rest: str) -> None:
-    await support_lines.show(turn, coordinator, rest)
-
-
-async def _broadcast(turn: Turn, coordinator: Coordinator, _: str) -> None:
-    await broadcast_desk.begin(turn, coordinator)
-
-
-async def _done(turn: Turn, coordinator: Coordinator, _: str) -> None:
+async def _done(turn: Turn, coordinator: Coordinator) -> None:
     if not await conversations.leave(turn, coordinator):
         await reply(turn, Recipient.coordinator(coordinator), "letter.nothing_to_end")
-
-
-async def _family(turn: Turn, coordinator: Coordinator, rest: str) -> None:
-    await families.command(turn, coordinator, rest)
-
-
-async def _preview(turn: Turn, coordinator: Coordinator, rest: str) -> None:
-    await previews.preview(turn, coordinator, rest)
-
-
-async def _team(turn: Turn, coordinator: Coordinator, _: str) -> None:
-    await coordinators.show_team(turn, coordinator)
-
-
-async def _invite(turn: Turn, lead: Coordinator, rest: str) -> None:
-    await coordinators.hand_out_invitation(turn, lead, rest)
-
-
-async def _cohort(turn: Turn, lead: Coordinator, rest: str) -> None:
-    await cohorts.command(turn, lead, rest)
-
-
-async def _audit(turn: Turn, lead: Coordinator, _: str) -> None:
-    await audit.show(turn, lead)
-
-
-async def _reload(turn: Turn, coordinator: Coordinator, _: str) -> None:
-    await library.ask(turn, coordinator)
-
-
-async def _report(turn: Turn, coordinator: Coordinator, _: str) -> None:
-    await report.ask(turn, coordinator)
 
 
 LEADS = (coordinators.LEAD,)
@@ -194,19 +157,19 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 STAFF_COMMANDS: tuple[Command, ...] = (
-    Command("cases", _for_staff(_cases)),
-    Command("duty", _for_staff(_duty)),
-    Command("lines", _for_staff(_lines)),
-    _staff("report", _report),
-    _staff("broadcast", _broadcast),
-    Command("done", _for_staff(_done)),
-    _staff("family", _family),
-    _staff("preview", _preview, coordinators.ROLES),
-    _staff("team", _team, coordinators.ROLES),
-    _staff("reload", _reload, coordinators.ROLES),
-    _staff("invite", _invite, LEADS),
-    _staff("cohort", _cohort, LEADS),
-    _staff("audit", _audit, LEADS),
+    _staff("cases", _wordless(coordinators.list_cases)),
+    _staff("duty", on_call.command),
+    _staff("lines", support_lines.show),
+    _staff("report", _wordless(report.ask)),
+    _staff("broadcast", _wordless(broadcast_desk.begin)),
+    _staff("done", _wordless(_done)),
+    _staff("family", families.command),
+    _staff("preview", previews.preview, coordinators.ROLES),
+    _staff("team", _wordless(coordinators.show_team), coordinators.ROLES),
+    _staff("reload", _wordless(library.ask), coordinators.ROLES),
+    _staff("invite", coordinators.hand_out_invitation, LEADS),
+    _staff("cohort", cohorts.command, LEADS),
+    _staff("audit", _wordless(audit.show), LEADS),
 )
 
 BY_NAME = {command.name: command for command in (*COMMANDS, *STAFF_COMMANDS)}
