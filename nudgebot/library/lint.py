@@ -16,6 +16,7 @@ from nudgebot.library.lint_rules import Complaint, Desk
 from nudgebot.library.loader import Library, read
 from nudgebot.library.problems import Problem, Problems
 from nudgebot.library.reading import can_grade
+from nudgebot.library.safety_files import check_examples
 from nudgebot.library.style import plain, read_review_rules, read_style
 from nudgebot.programme.catalogue import EVERGREEN, Status
 
@@ -27,6 +28,8 @@ def lint(folder: Path, as_of: date) -> list[Problem]:
     styles = {language: read_style(folder, language, problems) for language in _languages(library)}
     desk = Desk(library, styles, read_review_rules(folder, problems), as_of, grading=can_grade())
     broken = {problem.file for problem in problems.errors}
+    if not any(file.startswith("safety/") for file in broken):
+        check_examples(library.catalogue.safety, folder / "safety", problems)
     for name, complaint in _complaints(desk):
         # A file that cannot be read is complained about once: lint would only see the gaps.
         if name not in broken and not _waived(library, name, complaint):

@@ -134,24 +134,23 @@ def load_safety(folder: Path, problems: Problems) -> SafetyLibrary:
     return library
 
 
-def check_examples(safety: SafetyLibrary) -> list[str]:
-    """Examples that do not fire their rule and look-alikes that fire its category, each with file and line.
+def check_examples(safety: SafetyLibrary, folder: Path, problems: Problems) -> None:
+    """Complains of examples that do not fire their rule and look-alikes that fire its category.
 
-    Apart from loading because it reads every example; `content check` and the tests run it.
+    Apart from loading because it reads every example; `content check`, `/reload` and the tests run it.  Raises PhraseError
+    for rules that `load_safety` has complained of.
     """
-    complaints: list[str] = []
     screen = compile_screen(safety)
     for language, rules in safety.rules.items():
         for rule in rules:
-            place = f"{rule.file}:{rule.line}"
+            place = folder / rule.file
             for example in rule.examples:
                 if rule.id not in screen.fired(example.text, language, example.child_age_days):
-                    complaints.append(f"{place}: the example “{example.text}” does not fire {rule.id}.")
+                    problems.add(place, rule.line, f"The example “{example.text}” does not fire {rule.id}.")
             for look_alike in rule.look_alikes:
                 for other in screen.fired(look_alike.text, language, look_alike.child_age_days).values():
                     if other is rule or (rule.category and other.category == rule.category):
-                        complaints.append(f"{place}: the look-alike “{look_alike.text}” fires {other.id}.")
-    return complaints
+                        problems.add(place, rule.line, f"The look-alike “{look_alike.text}” fires {other.id}.")
 
 
 # --- reading --------------------------------------------------------------------------------------------------------

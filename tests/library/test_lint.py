@@ -245,3 +245,31 @@ def test_the_grade_is_that_of_a_published_example():
 
 def test_days_that_follow_each_other_are_one_span():
     assert list(spans([1, 2, 3, 7, 9, 10])) == [(1, 3), (7, 7), (9, 10)]
+
+
+SAFETY = {
+    "lexicon.en.yml": "sets: {kid: [baby, child]}\n",
+    "soft_check/reply.en.yml": "text: Just checking.\njoined: Added.\nbuttons: [ok, not_ok]\n",
+    "medical/category.yml": "precedence: {emergency: 1}\ntips_effect: stop\neffect_hours:\nline_kinds: []\nbuttons: []\n",
+    "medical/reply.en.yml": 'emergency: {text: "Call {emergency} now."}\nstatus: draft\n',
+    "medical/rules.en.yml": """
+rules:
+  blue:
+    severity: emergency
+    phrases: ["@kid is blue"]
+    examples: ["my baby is blue"]
+    look_alikes: ["blue pram"]
+""",
+}
+
+
+def test_the_check_tries_every_example_of_the_distress_rules(styled):
+    for name, text in SAFETY.items():
+        styled.write(f"safety/{name}", text)
+    rules = "safety/medical/rules.en.yml"
+    assert complaints(styled, rules, "") == []
+    styled.change(rules, "my baby is blue", "my baby is green")
+    assert complaints(styled, rules, "") == ["The example “my baby is green” does not fire medical.blue."]
+    styled.change(rules, '"@kid is blue"]', '"@kid is @nobody"]')
+    [unread] = complaints(styled, rules, "")
+    assert "nobody" in unread  # a rule that cannot be read is complained of once, and its examples are not tried

@@ -88,7 +88,9 @@ def test_the_shipped_files_load_without_a_problem(shipped: SafetyLibrary) -> Non
 
 
 def test_every_shipped_example_fires_its_rule_and_no_look_alike_fires(shipped: SafetyLibrary) -> None:
-    assert check_examples(shipped) == []
+    problems = Problems(SHIPPED)
+    check_examples(shipped, SHIPPED, problems)
+    assert not list(problems)
 
 
 def test_every_rule_has_at_least_one_example(shipped: SafetyLibrary) -> None:
@@ -197,10 +199,12 @@ def test_an_example_that_does_not_fire_and_a_look_alike_that_does_are_complaints
     (folder / "medical" / "rules.en.yml").write_text(
         RULES.replace("my baby is blue", "my baby is green").replace("blue pram", "the baby is blue")
     )
-    complaints = check_examples(load_safety(folder, Problems(folder)))
+    problems = Problems(folder)
+    check_examples(load_safety(folder, problems), folder, problems)
+    complaints = [str(problem) for problem in problems]
     assert len(complaints) == 2
-    assert complaints[0].startswith("medical/rules.en.yml:2: the example “my baby is green”")
-    assert "the look-alike “the baby is blue” fires medical.blue" in complaints[1]
+    assert complaints[0].startswith("medical/rules.en.yml:2: The example “my baby is green”")
+    assert "The look-alike “the baby is blue” fires medical.blue" in complaints[1]
 
 
 def test_a_language_is_added_by_adding_files(folder: Path) -> None:
@@ -212,5 +216,6 @@ def test_a_language_is_added_by_adding_files(folder: Path) -> None:
     problems = Problems(folder)
     safety = load_safety(folder, problems)
     assert not list(problems)
-    assert check_examples(safety) == []
+    check_examples(safety, folder, problems)
+    assert not list(problems)
     assert set(safety.rules) == {"en", "es"}
