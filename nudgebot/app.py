@@ -37,7 +37,7 @@ from nudgebot.runtime import Runtime
 from nudgebot.services import digests, support_lines
 from nudgebot.services.watch import Watch, watch
 from nudgebot.settings import PREFIX, BadSettings, Settings
-from nudgebot.storage import broadcasts, deliveries, escalations, inbound, leases, notices, people
+from nudgebot.storage import broadcasts, deliveries, escalations, inbound, leases, notices, people, staff
 from nudgebot.storage.database import (
     DATABASE_ERRORS,
     Database,
@@ -313,7 +313,7 @@ class App:
             async with asyncio.timeout(ANSWERS_WITHIN), self.runtime.database.read() as session:
                 waiting = await escalations.count_by_state(session)
                 quarantined = (await inbound.count_by_state(session)).get("quarantined", 0)
-                coordinators = len(await people.team(session))
+                coordinators = len(await staff.team(session))
                 seen = await watch(self.runtime, session, self.runtime.clock.now())
             database = "ok"
         except DATABASE_ERRORS as error:
@@ -354,18 +354,14 @@ class App:
         self._run("menus", telegram_application.try_to_set_menus(self.application, runtime.catalogue))
         if runtime.settings.watchdog_url is not None:
             self._run("watchdog", watchdog.keep_calling(runtime.settings.watchdog_url.get_secret_value(), self.health))
-        if self.ticking:
-            self.ticks = scheduler.Ticks(runtime, self.term.trusted)
-            self.ticks.start()
+        await self._tick(self.term.trusted)
         log().info("app.leading", fence=self.term.fence)
 
     async def _stand_by(self) -> None:
         """Ends what only the leader runs.  What is under way is not waited for: the next one has settled it already."""
         self.term, self.runtime.announces = None, True
         self.intake.last_good_poll = None
-        if self.ticks is not None:
-            await self.ticks.stop(within=0)
-            self.ticks = None
+        await self._tick(lambda: False)
         leading = [task for task in self.tasks if task.get_name() in LEADING]
         self.tasks = [task for task in self.tasks if task not in leading]
         for task in leading:
@@ -374,6 +370,14 @@ class App:
         with suppress(*DATABASE_ERRORS):
             await self.sender.stop(within=0)
         log().warning("app.standing_by")
+
+    async def _tick(self, leads: Callable[[], bool]) -> None:
+        """From now on as one that leads, or as one beside it."""
+        if self.ticks is not None:
+            await self.ticks.stop(within=0)
+        if self.ticking:
+            self.ticks = scheduler.Ticks(self.runtime, leads)
+            self.ticks.start()
 
     async def _keep_lease(self) -> None:
         """The leader's lease is renewed and another's waited for, as long as the process lives."""
@@ -472,7 +476,7 @@ class App:
                 await escalations.next_wave_moment(session),
                 await escalations.next_reminder_moment(session),
                 await deliveries.next_withdrawal(session),
-                await people.next_turning_moment(session),
+                await staff.next_turning_moment(session),
                 await digests.next_moment(self.runtime, session),
             ]
         return min((moment for moment in moments if moment is not None), default=None)

@@ -22,6 +22,7 @@ from nudgebot.curtain import Curtain
 from nudgebot.library.loader import load, packaged_content
 from nudgebot.library.problems import LibraryBroken, Problems
 from nudgebot.programme.catalogue import Catalogue
+from nudgebot.programme.distress import compile_screen
 from nudgebot.programme.places import country_name, find_country
 from nudgebot.rehearsal import LocalPerson, SilenceError
 from nudgebot.rehearsal.backstage import BackstageError
@@ -303,9 +304,10 @@ class Director:
         with contextlib.suppress(LibraryBroken):
             catalogue = await asyncio.to_thread(load, self.content, problems=problems)
         if catalogue is not None:
+            screen = await asyncio.to_thread(compile_screen, catalogue.safety, catalogue.settings.main_language)
             self._curtain.reads(catalogue)
             if (app := self._stage.app) is not None:
-                app.runtime.use(catalogue)
+                app.runtime.use(catalogue, screen)
             self._tell()
         return {"taken": catalogue is not None, "problems": [str(problem) for problem in problems]}
 

@@ -14,7 +14,7 @@ from nudgebot.programme.places import country_name
 from nudgebot.programme.planning import local_date, theme_of
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import nudges
-from nudgebot.storage import answers, deliveries, escalations, people
+from nudgebot.storage import answers, deliveries, escalations, people, staff
 from nudgebot.storage.database import Database
 from nudgebot.storage.models import Answer, Child, Coordinator, Delivery, Escalation
 from nudgebot.storage.people import Parent
@@ -48,9 +48,9 @@ class Curtain:
     async def cast(self, ids: list[int]) -> dict[int, Json]:
         """For each phone: role, state, zone, country, children and what comes next."""
         async with self._runtime.database.read() as session:
-            staff = {int(one.identifier): one for one in await people.all_coordinators(session) if not one.revoked_at}
+            team = {int(one.identifier): one for one in await staff.all_coordinators(session) if not one.revoked_at}
             parents = {id: await people.parent_at(session, TELEGRAM, str(id)) for id in ids}
-        return {id: self._part(parents[id], staff.get(id)) for id in ids}
+        return {id: self._part(parents[id], team.get(id)) for id in ids}
 
     def _part(self, parent: Parent | None, coordinator: Coordinator | None) -> Json:
         if parent is None:
@@ -84,13 +84,13 @@ class Curtain:
                 for answer in await answers.all_of(session, parent.enrolment.id)
             ]
             cases = await escalations.listed(session)
-            staff = {one.id: one for one in await people.all_coordinators(session)}
+            team = {one.id: one for one in await staff.all_coordinators(session)}
         given.sort(key=lambda pair: -pair[1].id)
         return {
             "ledger": [self._delivery(row, names) for row in rows],
             "counts": counts,
             "answers": [self._answer(name, answer) for name, answer in given[:SHOWN]],
-            "cases": [self._case(case, names, staff) for case in cases],
+            "cases": [self._case(case, names, team) for case in cases],
         }
 
     async def plan(self, who: int) -> Json:

@@ -16,7 +16,7 @@ from nudgebot.programme.catalogue import Catalogue, Status
 from nudgebot.programme.support import Checks, may_show, with_checks, worries
 from nudgebot.services import broadcasts, support_lines
 from nudgebot.settings import PREFIX, BadSettings, Settings
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.database import (
     DATABASE_ERRORS,
     DatabaseTrouble,
@@ -95,7 +95,7 @@ async def _database(settings: Settings) -> tuple[Finding, _Known]:
         await database.check_key(datetime.now(UTC))
         async with database.read() as session:
             parents = await people.count_by_state(session)
-            team = await people.team(session)
+            team = await staff.team(session)
             served = frozenset(await people.countries_served(session))
             known = _Known(
                 parents.get("active", 0),

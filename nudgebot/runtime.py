@@ -10,7 +10,7 @@ from datetime import datetime
 
 from nudgebot.clock import Clock
 from nudgebot.programme.catalogue import Catalogue
-from nudgebot.programme.distress import Screen, compile_screen
+from nudgebot.programme.distress import Screen
 from nudgebot.programme.jumps import TrustInTime
 from nudgebot.programme.support import Checks, with_checks
 from nudgebot.settings import Settings
@@ -55,27 +55,25 @@ class Runtime:
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again
     wants_report: list[int] = field(default_factory=list)  # coordinators who asked for the week's figures
     pictures: dict[str, bytes] = field(default_factory=dict)  # the newest report's, until the outbox has sent them
-    wants_search: list[tuple[int, str]] = field(
-        default_factory=list
-    )  # coordinators who look for a family, with what they know
+    # Coordinators who look for a family, with what they know.
+    wants_search: list[tuple[int, str]] = field(default_factory=list)
     load: Callable[[], Catalogue] = field(default=lambda: _cannot())  # the library as this process may use it
+    followed: int = 0  # the newest note of a library taken that this process has looked at
 
-    start_link: Callable[[str], str] = field(
-        default=lambda payload: f"/start {payload}"
-    )  # leads to this bot with a word
+    # Leads to this bot with a word.
+    start_link: Callable[[str], str] = field(default=lambda payload: f"/start {payload}")
 
-    library: Catalogue = field(
-        init=False
-    )  # as the files say it; `catalogue` knows what the team's calls have shown, too
+    # As the files say it; `catalogue` knows what the team's calls have shown, too.
+    library: Catalogue = field(init=False)
     checks: Checks = field(default_factory=dict)  # the newest call to each support line
     served: frozenset[str] = frozenset()  # countries where families live
 
     def __post_init__(self) -> None:
         self.library = self.catalogue
 
-    def use(self, catalogue: Catalogue) -> None:
+    def use(self, catalogue: Catalogue, screen: Screen) -> None:
         """A library that has passed its checks takes the place of the one before, rules of distress included."""
-        self.screen = compile_screen(catalogue.safety, catalogue.settings.main_language)
+        self.screen = screen
         self.library, self.catalogue = catalogue, with_checks(catalogue, self.checks)
 
     def know(self, checks: Checks) -> None:

@@ -56,6 +56,7 @@ class Job:
     every: float  # seconds
     does: Callable[[Runtime], Awaitable[dict[str, int]]]
     by_calendar: bool = False  # rests while the clock is doubted: what it did by a wrong one nobody could undo
+    everywhere: bool = False  # also beside the process that leads: what is answered from memory there is as fresh
     in_real_time: bool = False  # not on a clock that is moved: whoever skips a week was not away for a week
 
 
@@ -95,9 +96,10 @@ JOBS: tuple[Job, ...] = (
     Job("digests", 30.0, digests.send_due),
     Job("drill", 30.0, drill.run),
     Job("heartbeat", 60.0, heartbeat.send_due),
-    Job("lines", 60.0, support_lines.refresh),
+    Job("lines", 60.0, support_lines.refresh, everywhere=True),
     Job("consents", 3600.0, consents.ask_again, by_calendar=True),
     Job("library", 2.0, library.reload),
+    Job("following", 60.0, library.follow, everywhere=True),
     Job("report", 2.0, report.answer),
     Job("search", 0.5, family_search.answer),
     Job("outages", 60.0, outages.notice, by_calendar=True, in_real_time=True),
@@ -142,8 +144,8 @@ async def run_moment(runtime: Runtime, ran_at: dict[str, float]) -> None:
 class Ticks:
     """The JOBS on APScheduler, and an end that lets a tick finish what it began."""
 
-    def __init__(self, runtime: Runtime, leads: Callable[[], bool] = lambda: True) -> None:
-        """`leads`: whoever does not, lets the tick pass."""
+    def __init__(self, runtime: Runtime, leads: Callable[[], bool]) -> None:
+        """`leads`: whoever does not, lets the tick pass, but for those of everywhere."""
         self._runtime = runtime
         self._leads = leads
         self._running: set[asyncio.Task[None]] = set()
@@ -168,7 +170,7 @@ class Ticks:
         self._scheduler.shutdown(wait=False)
 
     async def _tick(self, job: Job) -> None:
-        if not self._leads():
+        if not job.everywhere and not self._leads():
             return
         task = asyncio.current_task()
         assert task is not None

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from nudgebot.rehearsal import LocalPerson, Seen
 from nudgebot.rehearse import Rehearsal
-from nudgebot.storage import answers, deliveries, escalations, people
+from nudgebot.storage import answers, audit_log, deliveries, escalations
 
 PAUSE = 0.7
 """Seconds to read a bubble."""
@@ -139,7 +139,7 @@ async def _recorded(out: Console, rehearsal: Rehearsal) -> None:
         ledger = await deliveries.ledger(session)
         taps = await answers.count(session)
         cases = await escalations.listed(session)
-        trail = await people.audit_trail(session)
+        trail = await audit_log.trail(session)
     table = Table("deliveries", "state", "how many", box=None)
     for kind, states in sorted(ledger.items()):
         for state, count in sorted(states.items()):

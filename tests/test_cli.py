@@ -25,7 +25,7 @@ from nudgebot.programme.distress import Screen
 from nudgebot.programme.simulation import Persona, simulate
 from nudgebot.rehearsal import StandIn
 from nudgebot.settings import PREFIX, SECRETS, Settings
-from nudgebot.storage import escalations, people
+from nudgebot.storage import audit_log, escalations, staff
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 
@@ -302,7 +302,7 @@ def test_an_invitation_is_a_payload_that_works_once_and_roles_are_the_known_ones
     ran = nudgebot("coordinator", "invite", "lead")
     assert ran.code == 0
     [payload] = re.findall(r"/start (staff-\S{22})$", ran.out, re.MULTILINE)
-    [invitation] = within(migrated, lambda session: people.open_invitations(session, datetime.now(UTC)))
+    [invitation] = within(migrated, lambda session: staff.open_invitations(session, datetime.now(UTC)))
     assert invitation.role == "lead"
     assert payload not in str(vars(invitation)), "only its hash is kept"
 
@@ -360,7 +360,7 @@ def test_a_case_is_shown_taken_and_closed_from_the_shell(nudgebot, migrated):
     assert again.out.strip() == "Case 1 was closed already."
     assert "low_mood" not in nudgebot("escalations", "list").out
     assert "supported_by_us" in nudgebot("escalations", "list", "--all").out
-    trail = within(migrated, people.audit_trail)
+    trail = within(migrated, audit_log.trail)
     assert [(one.who, one.action) for one in reversed(trail)] == [
         ("shell", "viewed_text"),
         ("shell", "acknowledged"),

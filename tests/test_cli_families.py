@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from nudgebot.storage import people
+from nudgebot.storage import audit_log, people
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.models import Answer, new_id
@@ -63,7 +63,7 @@ def test_a_family_is_shown_as_in_the_chat_and_that_is_recorded(nudgebot, within,
     assert "Child: 8 months old." in out
     assert "they blocked the bot" in out
     assert "Cohort: spring-clinic" in out
-    trail = within(people.audit_trail)
+    trail = within(audit_log.trail)
     assert [(one.who, one.action, one.subject) for one in trail] == [
         ("shell", "viewed_family", f"family:{families[1]}")
     ]

@@ -23,7 +23,7 @@ def family(
 ) -> None:
     """What the team may see of one family, and why nothing comes if nothing does; that is recorded."""
     from nudgebot.services import families
-    from nudgebot.storage import people
+    from nudgebot.storage import audit_log
 
     async def work() -> list[str]:
         async with open_runtime_here() as runtime, runtime.turn() as turn:
@@ -31,7 +31,7 @@ def family(
             if not found:
                 raise BadSettings(f"There is no family {code}. A code has six letters and digits, as under /privacy.")
             language = turn.catalogue.settings.main_language
-            lines = await families.described(turn, people.SHELL, found, language)
+            lines = await families.described(turn, audit_log.SHELL, found, language)
             return lines + (["", *await families.week_in_words(turn, found, language)] if week else [])
 
     for line in run_async(work):
@@ -61,14 +61,14 @@ def export_cohort(
 ) -> None:
     """A cohort as a list of codes, each with its state and whether a message reaches them.  No names."""
     from nudgebot.services import cohorts
-    from nudgebot.storage import people
+    from nudgebot.storage import audit_log, people
 
     async def work() -> list[people.Member]:
         async with open_runtime_here() as runtime, runtime.turn() as turn:
             known = await cohorts.codes(turn)
             if name not in known:
                 raise BadSettings(f"There is no cohort {name}; there are {', '.join(known) or 'none'}.")
-            await people.audit(turn.session, turn.now, people.SHELL, "exported_cohort", f"cohort:{name}"[:48])
+            await audit_log.write(turn.session, turn.now, audit_log.SHELL, "exported_cohort", f"cohort:{name}"[:48])
             return await people.cohort_members(turn.session, name)
 
     members = run_async(work)

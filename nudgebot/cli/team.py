@@ -54,12 +54,12 @@ async def _username(settings: Settings) -> str | None:
 @coordinator.command("list")
 def list_coordinators() -> None:
     """Who is on the team."""
-    from nudgebot.storage import people
+    from nudgebot.storage import staff
 
     async def work() -> None:
         async with open_database_here() as database, database.read() as session:
             table = Table("number", "name", "role", "on duty", "since", box=None)
-            for one in await people.all_coordinators(session):
+            for one in await staff.all_coordinators(session):
                 state = "revoked" if one.revoked_at else "waits for a lead" if one.unconfirmed_since else ""
                 state = state or ("yes" if one.on_duty else "no")
                 table.add_row(str(one.id), escape(one.name or "-"), one.role, state, f"{one.created_at:%Y-%m-%d}")
@@ -109,8 +109,8 @@ def show_escalation(
     text: Annotated[bool, typer.Option("--text", help="The parent's words too; that is recorded.")] = False,
 ) -> None:
     """One case, and on demand what the parent wrote."""
+    from nudgebot.storage import audit_log, letters
     from nudgebot.storage import escalations as cases
-    from nudgebot.storage import letters, people
 
     async def work() -> None:
         async with open_database_here() as database, database.write() as session:
@@ -121,7 +121,9 @@ def show_escalation(
                 out.print(f"{name}: {getattr(case, name) or '-'}", highlight=False)
             out.print(f"rules: {', '.join(case.rules) or '-'}", highlight=False)
             if text:
-                await people.audit(session, datetime.now(UTC), people.SHELL, "viewed_text", f"escalation:{number}")
+                await audit_log.write(
+                    session, datetime.now(UTC), audit_log.SHELL, "viewed_text", f"escalation:{number}"
+                )
                 words = await letters.words(session, f"case:{number}")
                 out.print(f"text: {words or '(none kept)'}", markup=False, highlight=False)
 

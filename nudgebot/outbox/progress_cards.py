@@ -8,7 +8,7 @@ from nudgebot.channels.base import Address, Channel, Refused, Rejected, Unreacha
 from nudgebot.programme.messages import Kind, Promised, render, rows_as_json
 from nudgebot.runtime import Runtime
 from nudgebot.services import broadcast_progress as progress
-from nudgebot.storage import broadcasts, people
+from nudgebot.storage import broadcasts, staff
 from nudgebot.storage.broadcasts import Card
 from nudgebot.storage.database import DATABASE_ERRORS
 from nudgebot.telemetry import log
@@ -28,7 +28,7 @@ async def _refresh(runtime: Runtime, channel: Channel, card: Card) -> bool:
     now = runtime.clock.now()
     async with runtime.database.read() as session:
         one = await broadcasts.by_number(session, card.broadcast_id)
-        reader = next((each for each in await people.team(session) if each.id == card.coordinator_id), None)
+        reader = next((each for each in await staff.team(session) if each.id == card.coordinator_id), None)
         if one is None or reader is None:  # no longer theirs to read
             await _remember(runtime, card, None)
             return False

@@ -8,7 +8,7 @@ from nudgebot.clock import zone
 from nudgebot.programme.messages import Choice, date_locale
 from nudgebot.runtime import Turn
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people
+from nudgebot.storage import audit_log, staff
 from nudgebot.storage.models import Audit, Coordinator
 
 A_PAGE = 20
@@ -19,8 +19,8 @@ KINDS = ("escalation", "family", "role", "broadcast", "cohort")
 
 async def show(turn: Turn, lead: Coordinator, before: int | None = None) -> None:
     """A page; below it the way to what came before."""
-    entries = await people.audit_trail(turn.session, A_PAGE + 1, before)
-    names = {people.actor(one): one.name or "?" for one in await people.all_coordinators(turn.session)}
+    entries = await audit_log.trail(turn.session, A_PAGE + 1, before)
+    names = {audit_log.actor(one): one.name or "?" for one in await staff.all_coordinators(turn.session)}
     lines = [_line(turn, lead, entry, names) for entry in entries[:A_PAGE]]
     rows = [(Choice("audit.older", "audit", (str(entries[A_PAGE - 1].id),)),)] if len(entries) > A_PAGE else []
     values = {"entries": "\n".join(lines), "zone": turn.catalogue.settings.duty.tz}

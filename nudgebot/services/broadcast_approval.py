@@ -12,7 +12,7 @@ from nudgebot.services import broadcast_words as in_words
 from nudgebot.services.broadcast_words import button
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import broadcasts as kept
-from nudgebot.storage import people
+from nudgebot.storage import staff
 from nudgebot.storage.models import Broadcast, Coordinator
 
 ACTS = ("approve", "decline", "withdraw")
@@ -22,7 +22,7 @@ DONE = AfterTap(clear=True)
 
 async def ask(turn: Turn, author: Coordinator, one: Broadcast) -> AfterTap:
     """Everybody else of the team sees it and may approve; until one does nothing goes."""
-    others = [each for each in await people.team(turn.session) if each.id != author.id]
+    others = [each for each in await staff.team(turn.session) if each.id != author.id]
     if not others:
         return AfterTap(toast=_say(turn, author, "broadcast.toast.nobody_else"))
     if not await kept.move(turn.session, one.id, (State.DRAFT,), State.ASKED):
@@ -91,13 +91,13 @@ async def _settled(turn: Turn, reader: Coordinator, one: Broadcast) -> str:
     """Somebody was faster, or it is not asked any more."""
     if one.approved_by is None:
         return _say(turn, reader, "broadcast.toast.not_asked")
-    [by] = await people.coordinators_by_id(turn.session, [one.approved_by])
+    [by] = await staff.coordinators_by_id(turn.session, [one.approved_by])
     return _say(turn, reader, "broadcast.toast.approved_already", name=by.name or "?")
 
 
 async def _author(turn: Turn, one: Broadcast) -> Coordinator | None:
     """While they are on the team."""
-    return next((each for each in await people.team(turn.session) if each.id == one.author), None)
+    return next((each for each in await staff.team(turn.session) if each.id == one.author), None)
 
 
 async def _approve(turn: Turn, coordinator: Coordinator, one: Broadcast) -> AfterTap:

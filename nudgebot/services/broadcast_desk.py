@@ -29,7 +29,7 @@ from nudgebot.services.broadcasts import NotFit, Plan, Preview
 from nudgebot.services.coordinators import TAKE_CASES
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import broadcasts as kept
-from nudgebot.storage import people
+from nudgebot.storage import staff
 from nudgebot.storage.models import Broadcast, Coordinator
 
 AWAITING = "broadcast:"
@@ -205,7 +205,7 @@ async def look(runtime: Runtime) -> dict[str, int]:
     """The tick: counts for whoever wants to look.  Counting may take seconds, so no transaction waits for it."""
     async with runtime.database.read() as session:
         wanted = await kept.looks_wanted(session)
-        authors = {one.id: one for one in await people.team(session)}
+        authors = {one.id: one for one in await staff.team(session)}
     for asked in wanted:
         author = authors.get(asked.author or 0)
         seen = await _preview(runtime, asked, author.language) if author else None

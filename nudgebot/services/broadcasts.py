@@ -27,7 +27,7 @@ from nudgebot.services import on_call
 from nudgebot.services.nudges import next_batch
 from nudgebot.services.promises import Recipient, compose, reply
 from nudgebot.settings import FREE_RATE, Settings
-from nudgebot.storage import broadcasts, people
+from nudgebot.storage import audit_log, broadcasts, people, staff
 from nudgebot.storage.broadcasts import Candidate
 from nudgebot.storage.database import Session
 from nudgebot.storage.deliveries import NewDelivery
@@ -227,7 +227,7 @@ async def _decide(
 
 
 async def record(turn: Turn, by: Coordinator | None, action: str, number: int) -> None:
-    await people.audit(turn.session, turn.now, people.actor_or_shell(by), action, f"broadcast:{number}")
+    await audit_log.write(turn.session, turn.now, audit_log.actor_or_shell(by), action, f"broadcast:{number}")
 
 
 async def ledger(session: Session, broadcast: Broadcast) -> Ledger:
@@ -499,9 +499,9 @@ async def _take_out(turn: Turn, one: Broadcast, _: int) -> int:
 async def _stop(turn: Turn, one: Broadcast, _: int) -> int:
     """Telegram does not take these words: nobody else is tried with them until a person has looked."""
     one.state, one.why = State.PAUSED, "refused"
-    await people.audit(turn.session, turn.now, "programme", "paused", f"broadcast:{one.id}", "refused")
+    await audit_log.write(turn.session, turn.now, "programme", "paused", f"broadcast:{one.id}", "refused")
     log().critical("broadcast.stopped", broadcast=one.id)
-    team = await people.team(turn.session)
+    team = await staff.team(turn.session)
     for reader in [each for each in team if each.id == one.author] or on_call.audience(team, "leads"):
         show = Choice("broadcast.button.show", "broadcast", (str(one.id), str(one.revision), "show"))
         to, facts = Recipient.coordinator(reader), {"number": one.id}

@@ -15,7 +15,7 @@ from nudgebot.programme.planning import at_local, local_date
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import cases, conversations, families, nudges, on_call
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import escalations, letters, people
+from nudgebot.storage import escalations, letters, people, staff
 from nudgebot.storage.models import Coordinator, Escalation
 
 NOTE = "note:"
@@ -121,7 +121,7 @@ async def acknowledge(turn: Turn, case: Escalation, coordinator: Coordinator | N
     if coordinator is not None:
         facts = cases.values(case) | {"family": await cases.family_code(turn, case)}
         await reply(turn, Recipient.coordinator(coordinator), "case.yours", values=facts, rows=cases.rows(case))
-    for other in on_call.audience(await people.team(turn.session), "on_duty"):
+    for other in on_call.audience(await staff.team(turn.session), "on_duty"):
         if coordinator is None or other.id != coordinator.id:
             facts = {"number": case.number, "who": _name(coordinator)}
             await reply(turn, Recipient.coordinator(other), "case.taken", values=facts, silent=True)
@@ -244,7 +244,7 @@ async def remind(runtime: Runtime) -> dict[str, int]:
 
 async def _follow_up(turn: Turn, case: Escalation) -> None:
     owner = await cases.owner_of(turn, case)
-    audience = [owner] if owner else on_call.audience(await people.team(turn.session), "on_duty")
+    audience = [owner] if owner else on_call.audience(await staff.team(turn.session), "on_duty")
     facts = cases.values(case) | {"opened": date_value(local_date(case.opened_at, turn.catalogue.settings.duty.tz))}
     number = str(case.number)
     again = [(Choice("case.show", "case", (number, "show")), Choice("case.reopen", "case", (number, "reopen")))]

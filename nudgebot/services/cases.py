@@ -7,7 +7,7 @@ from nudgebot.programme.messages import Choice, Kind, phrase_value
 from nudgebot.runtime import Turn
 from nudgebot.services import on_call
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import escalations, letters, people
+from nudgebot.storage import audit_log, escalations, letters, people, staff
 from nudgebot.storage.models import Coordinator, Escalation
 
 QUESTION = "question"
@@ -89,7 +89,7 @@ async def _parent(turn: Turn, case: Escalation) -> people.Parent | None:
 async def tell_owner(turn: Turn, case: Escalation, phrase: str, *, once: str, silent: bool = False) -> None:
     """A word to whoever has the case; to those on duty while nobody has it."""
     owner = await owner_of(turn, case)
-    on_duty = on_call.audience(await people.team(turn.session), "on_duty")
+    on_duty = on_call.audience(await staff.team(turn.session), "on_duty")
     for coordinator in [owner] if owner else on_duty:
         await reply(
             turn,
@@ -107,13 +107,13 @@ async def owner_of(turn: Turn, case: Escalation) -> Coordinator | None:
     """Whoever has it, while they are on the team."""
     if case.acknowledged_by is None:
         return None
-    return next((one for one in await people.team(turn.session) if one.id == case.acknowledged_by), None)
+    return next((one for one in await staff.team(turn.session) if one.id == case.acknowledged_by), None)
 
 
 async def record(turn: Turn, coordinator: Coordinator | None, action: str, case: Escalation, detail: str = "") -> None:
     """A line in the log of who did what: facts, never a person's words."""
-    who = people.actor_or_shell(coordinator)
-    await people.audit(turn.session, turn.now, who, action, f"escalation:{case.number}", detail)
+    who = audit_log.actor_or_shell(coordinator)
+    await audit_log.write(turn.session, turn.now, who, action, f"escalation:{case.number}", detail)
 
 
 async def at_button(turn: Turn, number: str) -> Escalation | None:

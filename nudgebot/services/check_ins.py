@@ -12,7 +12,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import answers, broadcasts, deliveries, people
+from nudgebot.storage import answers, broadcasts, deliveries, people, staff
 from nudgebot.storage.models import Delivery
 from nudgebot.storage.people import Parent
 
@@ -97,7 +97,7 @@ async def _offered(turn: Turn, sent: Delivery) -> str:
 
 
 async def _tried_out(turn: Turn, tapper: Address) -> AfterTap:
-    coordinator = await people.coordinator_at(turn.session, tapper.channel, tapper.identifier)
+    coordinator = await staff.coordinator_at(turn.session, tapper.channel, tapper.identifier)
     return AfterTap(toast=turn.catalogue.phrase("news.only_a_test", coordinator.language)) if coordinator else NOTHING
 
 

@@ -12,7 +12,7 @@ from nudgebot.programme.catalogue import Cohort
 from nudgebot.programme.messages import Kind
 from nudgebot.runtime import Turn
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import people
+from nudgebot.storage import audit_log, people
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import Member
 
@@ -40,7 +40,7 @@ async def make(turn: Turn, name: str, by: Coordinator | None) -> bool:
     if name in await codes(turn):
         return False
     await people.name_cohort(turn.session, name, by.id if by else None, turn.now)
-    await people.audit(turn.session, turn.now, people.actor_or_shell(by), "made_cohort", f"cohort:{name}"[:48])
+    await audit_log.write(turn.session, turn.now, audit_log.actor_or_shell(by), "made_cohort", f"cohort:{name}"[:48])
     return True
 
 

@@ -14,7 +14,7 @@ from nudgebot.programme.messages import Choice, Kind, phrase_value
 from nudgebot.runtime import Turn
 from nudgebot.services import cases, conversations, escalations, on_call
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import audit_log, deliveries, staff
 from nudgebot.storage import escalations as stored_cases
 from nudgebot.storage.models import Coordinator, Invitation, new_id
 
@@ -36,7 +36,7 @@ async def invite(turn: Turn, role: str, invited_by: int | None = None) -> str:
     Made by a lead in the chat, a lead has to confirm whoever follows it; made at the shell, nobody has to.
     """
     token = secrets.token_urlsafe(16)  # 128 bits
-    await people.add_invitation(
+    await staff.add_invitation(
         turn.session,
         token_hash=_hash(token),
         role=role,
@@ -44,7 +44,7 @@ async def invite(turn: Turn, role: str, invited_by: int | None = None) -> str:
         now=turn.now,
         expires_at=turn.now + INVITATION_LIVES,
     )
-    await people.audit(turn.session, turn.now, people.actor_or_shell(invited_by), "invited", f"role:{role}")
+    await audit_log.write(turn.session, turn.now, audit_log.actor_or_shell(invited_by), "invited", f"role:{role}")
     return PREFIX + token
 
 
@@ -63,15 +63,15 @@ async def hand_out_invitation(turn: Turn, lead: Coordinator, words: str) -> None
 async def redeem(turn: Turn, address: Address, language: str, name: str, payload: str) -> bool:
     """Somebody follows an invitation; they read what comes of it.  True when they are on the team now."""
     token_hash = _hash(payload.removeprefix(PREFIX))
-    standing = await people.coordinator_at(turn.session, address.channel, address.identifier)
-    if standing is not None and await people.inviter(turn.session, token_hash) == standing.id:
+    standing = await staff.coordinator_at(turn.session, address.channel, address.identifier)
+    if standing is not None and await staff.inviter(turn.session, token_hash) == standing.id:
         await reply(turn, Recipient.coordinator(standing), "team.own_invitation")
         return True
-    invitation = await people.redeem_invitation(turn.session, token_hash, turn.now)
+    invitation = await staff.redeem_invitation(turn.session, token_hash, turn.now)
     if invitation is None:
         await reply(turn, Recipient(address, language, staff=standing is not None), "staff.invitation_dead")
         return False
-    here = standing or await people.ever_coordinator_at(turn.session, address.channel, address.identifier)
+    here = standing or await staff.ever_coordinator_at(turn.session, address.channel, address.identifier)
     if here is None:
         here = Coordinator(
             id=new_id(),
@@ -98,7 +98,9 @@ async def redeem(turn: Turn, address: Address, language: str, name: str, payload
 
 async def _ask_to_confirm(turn: Turn, newcomer: Coordinator, invitation: Invitation) -> None:
     """A link can reach the wrong hands, and a name is what its owner chose: until a lead says yes they have no right."""
-    await people.audit(turn.session, turn.now, people.actor(newcomer), "followed_invitation", f"role:{invitation.role}")
+    await audit_log.write(
+        turn.session, turn.now, audit_log.actor(newcomer), "followed_invitation", f"role:{invitation.role}"
+    )
     await reply(turn, Recipient.coordinator(newcomer), "team.wait_for_lead")
     facts = {"name": newcomer.name or "?", "role": phrase_value(f"role.{invitation.role}")}
     for lead in await _leads(turn):
@@ -112,17 +114,17 @@ def _yes_or_no(invitation: Invitation) -> tuple[Choice, ...]:
 
 
 async def _leads(turn: Turn) -> list[Coordinator]:
-    return [one for one in await people.active_coordinators(turn.session) if one.role == LEAD]
+    return [one for one in await staff.active_coordinators(turn.session) if one.role == LEAD]
 
 
 async def answer_newcomer(turn: Turn, lead: Coordinator, number: int, *, yes: bool) -> str:
     """The first lead who answers decides; the phrase of the toast."""
-    invitation = await people.decide(turn.session, number, turn.now)
-    newcomer = await people.coordinator_by_id(turn.session, invitation.redeemed_by or 0) if invitation else None
+    invitation = await staff.decide(turn.session, number, turn.now)
+    newcomer = await staff.coordinator_by_id(turn.session, invitation.redeemed_by or 0) if invitation else None
     if invitation is None or newcomer is None:
         return "team.toast.settled"
     action = "confirmed" if yes else "turned_away"
-    await people.audit(turn.session, turn.now, people.actor(lead), action, people.actor(newcomer))
+    await audit_log.write(turn.session, turn.now, audit_log.actor(lead), action, audit_log.actor(newcomer))
     if yes:
         await _let_in(turn, newcomer, invitation)
     else:
@@ -138,7 +140,7 @@ async def answer_newcomer(turn: Turn, lead: Coordinator, number: int, *, yes: bo
 async def _let_in(turn: Turn, newcomer: Coordinator, invitation: Invitation) -> None:
     newcomer.role, newcomer.revoked_at, newcomer.unconfirmed_since = invitation.role, None, None
     await turn.session.flush()
-    await people.audit(turn.session, turn.now, people.actor(newcomer), "joined_team", f"role:{invitation.role}")
+    await audit_log.write(turn.session, turn.now, audit_log.actor(newcomer), "joined_team", f"role:{invitation.role}")
     await reply(turn, Recipient.coordinator(newcomer), welcome_of(newcomer.role))
 
 
@@ -151,12 +153,12 @@ def welcome_of(role: str) -> str:
 
 async def show_team(turn: Turn, reader: Coordinator) -> None:
     """Who is on it and as what; a lead also finds who waits, and a button for each."""
-    team = await people.active_coordinators(turn.session)
+    team = await staff.active_coordinators(turn.session)
     lines = [_line(turn, reader, one) for one in team]
     rows: list[tuple[Choice, ...]] = []
     if reader.role == LEAD:
-        for invitation in await people.undecided_invitations(turn.session):
-            newcomer = await people.coordinator_by_id(turn.session, invitation.redeemed_by or 0)
+        for invitation in await staff.undecided_invitations(turn.session):
+            newcomer = await staff.coordinator_by_id(turn.session, invitation.redeemed_by or 0)
             facts = {"name": (newcomer and newcomer.name) or "?", "role": _role(turn, reader, invitation.role)}
             lines.append(turn.catalogue.phrase("team.line.waiting", reader.language, **facts))
             rows.append(
@@ -189,7 +191,7 @@ async def tapped(turn: Turn, lead: Coordinator, act: str, number: int, role: str
     """The phrase of the toast, empty for none; None for what does not exist.  The caller has looked up that it is a lead."""
     if act in ("let_in", "keep_out"):
         return await answer_newcomer(turn, lead, number, yes=act == "let_in")
-    member = next((one for one in await people.active_coordinators(turn.session) if one.id == number), None)
+    member = next((one for one in await staff.active_coordinators(turn.session) if one.id == number), None)
     if member is None:
         return "team.toast.settled"
     match act:
@@ -230,7 +232,9 @@ async def change_role(turn: Turn, lead: Coordinator, member: Coordinator, role: 
         return "team.toast.last_lead"
     member.role = role
     await turn.session.flush()
-    await people.audit(turn.session, turn.now, people.actor(lead), "gave_role", people.actor(member), f"role:{role}")
+    await audit_log.write(
+        turn.session, turn.now, audit_log.actor(lead), "gave_role", audit_log.actor(member), f"role:{role}"
+    )
     if role not in TAKE_CASES:
         await _give_everything_back(turn, member)
     facts = {"name": member.name or "?", "role": phrase_value(f"role.{role}")}
@@ -250,13 +254,13 @@ async def _is_last_lead(turn: Turn, member: Coordinator) -> bool:
 
 async def revoke(turn: Turn, number: int, by: Coordinator | None = None) -> bool:
     """Takes the right away at once; False if there is no such active coordinator."""
-    member = await people.coordinator_by_id(turn.session, number)
+    member = await staff.coordinator_by_id(turn.session, number)
     if member is None or member.revoked_at is not None:
         return False
     member.revoked_at = turn.now
     await turn.session.flush()
-    await people.audit(turn.session, turn.now, people.actor_or_shell(by), "revoked", people.actor(number))
-    await people.close_invitations(turn.session, number, turn.now)
+    await audit_log.write(turn.session, turn.now, audit_log.actor_or_shell(by), "revoked", audit_log.actor(number))
+    await staff.close_invitations(turn.session, number, turn.now)
     await _give_everything_back(turn, member)
     return True
 

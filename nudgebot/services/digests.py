@@ -15,7 +15,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import cases, on_call, support_lines
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import deliveries, escalations, people
+from nudgebot.storage import deliveries, escalations, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator, Escalation
 
@@ -51,7 +51,7 @@ async def send_due(runtime: Runtime) -> dict[str, int]:
 
 async def _due(runtime: Runtime, session: Session) -> _Due:
     now, settings = runtime.clock.now(), runtime.catalogue.settings
-    team = await people.team(session)
+    team = await staff.team(session)
     open_cases = await escalations.open_cases(session)
     moment = rules.digest_at(now, settings.duty, settings.digests)
     waiting = [case for case in open_cases if moment is not None and case.opened_at <= moment]

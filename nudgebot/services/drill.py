@@ -12,7 +12,7 @@ from nudgebot.programme.planning import on_duty
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import on_call
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import deliveries, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator, Delivery
 from nudgebot.telemetry import log
@@ -40,7 +40,7 @@ async def run(runtime: Runtime) -> dict[str, int]:
     now = runtime.clock.now()
     async with runtime.database.read() as session:
         drill = await today(runtime, session, now)
-        team = await people.team(session)
+        team = await staff.team(session)
         failed = drill is not None and drill.missed and not await _told(runtime, session, drill, team)
     if drill is None:
         return {}
@@ -57,7 +57,7 @@ async def today(runtime: Runtime, session: Session, now: datetime) -> Drill | No
     day = working_day(now, runtime.catalogue.settings.duty)
     if day is None:
         return None
-    team = await people.team(session)
+    team = await staff.team(session)
     rows = list((await deliveries.by_keys(session, list(_keys(runtime, day, team)))).values())
     missed = [row for row in rows if row.state != "sent" and now - row.created_at >= ARRIVES_WITHIN]
     return Drill(day, rows, missed, overdue=not rows and _should_have_begun(runtime, team, now))
@@ -76,7 +76,7 @@ def _keys(runtime: Runtime, day: date, team: Sequence[Coordinator]) -> Mapping[s
 
 async def _begin(runtime: Runtime, day: date) -> dict[str, int]:
     async with runtime.turn() as turn:
-        told = on_call.audience(await people.team(turn.session), "on_duty")
+        told = on_call.audience(await staff.team(turn.session), "on_duty")
         for key, to in _keys(runtime, day, told).items():
             await reply(turn, to, "drill.test", kind=Kind.DRILL, silent=True, once=key)
     return {"promised": len(told)}
@@ -96,7 +96,7 @@ async def _alarm(runtime: Runtime, drill: Drill) -> None:
     """Over every way there is: one of them is broken, and another may do."""
     log().critical("drill.failed", missed=len(drill.missed), of=len(drill.promised))
     async with runtime.turn() as turn:
-        for lead in on_call.audience(await people.team(turn.session), "leads"):
+        for lead in on_call.audience(await staff.team(turn.session), "leads"):
             to, key = Recipient.coordinator(lead), _alarm_key(drill, str(lead.id))
             await reply(turn, to, "drill.failed", kind=Kind.ALERT, values=_facts(turn, drill, to.language), once=key)
         main = turn.catalogue.settings.main_language

@@ -11,7 +11,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import cases, nudges
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import deliveries, escalations, inbound, letters, people
+from nudgebot.storage import audit_log, deliveries, escalations, inbound, letters, people
 from nudgebot.storage.people import Parent
 
 
@@ -128,7 +128,7 @@ async def ask_forget(turn: Turn, parent: Parent) -> None:
 async def forget(turn: Turn, parent: Parent) -> None:
     """Erases the family.  The last line goes to the address alone: nothing links it to anybody."""
     to = Recipient(Address(parent.carer.channel, parent.carer.identifier), parent.language)
-    await people.audit(turn.session, turn.now, "parent", "forgotten", "family")
+    await audit_log.write(turn.session, turn.now, "parent", "forgotten", "family")
     await erase(turn, parent)
     await reply(turn, to, "privacy.forgotten")
 

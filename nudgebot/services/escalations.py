@@ -16,7 +16,7 @@ from nudgebot.programme.messages import UNASKED, Choice, Kind, rows_as_json
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import cases, conversations, nudges, on_call
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import deliveries, escalations, inbound, people
+from nudgebot.storage import audit_log, deliveries, escalations, inbound, people, staff
 from nudgebot.storage.models import Coordinator, Escalation
 from nudgebot.storage.people import Parent
 from nudgebot.telemetry import DISTRESS, log
@@ -60,7 +60,7 @@ async def respond(
         "severity": severity_for(category, finding.severity),
         "country": country,
         "told": consented,
-        "manned": any(one.on_duty for one in await people.team(turn.session)),
+        "manned": any(one.on_duty for one in await staff.team(turn.session)),
         "rows": rows_as_json(reply_rows(category, case, finding, consented)),
     }
     await promise(turn, to, Kind.SAFETY, category.id, told, once=f"safety:{once}")
@@ -184,7 +184,7 @@ async def tell(turn: Turn, case: Escalation, wave: int, *, phrase: str | None = 
     step = rules.rung(case.severity, wave)
     if step.tell == "digest":
         return 0
-    audience = on_call.audience(await people.team(turn.session), step.tell)
+    audience = on_call.audience(await staff.team(turn.session), step.tell)
     for coordinator in audience:
         await reply(
             turn,
@@ -231,7 +231,9 @@ async def give_back(turn: Turn, leaving: Coordinator) -> None:
         case.state, case.acknowledged_by, case.acknowledged_at, case.look_at = rules.State.OPEN, None, None, None
         case.next_wave_at = _next_rung(case, turn.now)
         await turn.session.flush()
-        await people.audit(turn.session, turn.now, "programme", "reopened", f"escalation:{case.number}", "owner left")
+        await audit_log.write(
+            turn.session, turn.now, "programme", "reopened", f"escalation:{case.number}", "owner left"
+        )
         await cases.tell_owner(turn, case, "alert.given_back", once=f"given_back:{case.id}:{leaving.id}")
 
 
@@ -327,7 +329,7 @@ async def _own_case(turn: Turn, parent: Parent, number: str) -> Escalation | Non
 
 async def _note(turn: Turn, case: Escalation, action: str, alert: str | None = None) -> None:
     """A line in the log and, where it matters, to whoever has the case."""
-    await people.audit(turn.session, turn.now, "parent", action, f"escalation:{case.number}")
+    await audit_log.write(turn.session, turn.now, "parent", action, f"escalation:{case.number}")
     if alert is None:
         return
     await cases.tell_owner(turn, case, alert, once=f"{alert}:{case.id}")

@@ -25,7 +25,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import ahead, enrolments, escalations, family_search, nudges
 from nudgebot.services.promises import Recipient, Rows, reply
-from nudgebot.storage import answers, deliveries, people
+from nudgebot.storage import answers, audit_log, deliveries, people
 from nudgebot.storage import escalations as cases
 from nudgebot.storage.models import Child, Coordinator
 from nudgebot.storage.people import Parent
@@ -75,7 +75,7 @@ def _today(turn: Turn) -> date:
 
 
 async def show(turn: Turn, coordinator: Coordinator, family: list[Parent]) -> None:
-    facts = await described(turn, people.actor(coordinator), family, coordinator.language)
+    facts = await described(turn, audit_log.actor(coordinator), family, coordinator.language)
     code = family[0].family.code
     values = {"code": code, "facts": "\n".join(facts)}
     await reply(turn, Recipient.coordinator(coordinator), "family.shown", values=values, rows=_rows(family))
@@ -83,7 +83,7 @@ async def show(turn: Turn, coordinator: Coordinator, family: list[Parent]) -> No
 
 async def described(turn: Turn, who: str, family: list[Parent], language: str) -> list[str]:
     """What there is to know, a fact a line.  That somebody looked is recorded."""
-    await people.audit(turn.session, turn.now, who, "viewed_family", f"family:{family[0].family.code}")
+    await audit_log.write(turn.session, turn.now, who, "viewed_family", f"family:{family[0].family.code}")
     lines = _Lines(turn, language)
     lines.family(family[0])
     for child in family[0].children:
@@ -183,7 +183,7 @@ async def why_silent(turn: Turn, parent: Parent, next_word: str | None) -> tuple
     enrolment = parent.enrolment
     paused_by_team = False
     if enrolment.state == State.PAUSED:
-        act = await people.latest_about(turn.session, f"family:{parent.family.code}", "paused_family")
+        act = await audit_log.latest_about(turn.session, f"family:{parent.family.code}", "paused_family")
         paused_by_team = act is not None and act.at >= enrolment.state_since
     kids = [
         silence.Kid(
@@ -340,7 +340,7 @@ def _child(family: list[Parent], number: str) -> Child | None:
 
 async def _record(turn: Turn, coordinator: Coordinator, action: str, family: list[Parent], detail: str = "") -> None:
     subject = f"family:{family[0].family.code}"
-    await people.audit(turn.session, turn.now, people.actor(coordinator), action, subject, detail)
+    await audit_log.write(turn.session, turn.now, audit_log.actor(coordinator), action, subject, detail)
 
 
 async def _done(turn: Turn, coordinator: Coordinator, family: list[Parent], phrase: str, rows: Rows = ()) -> str:

@@ -20,7 +20,7 @@ from nudgebot.programme.messages import Choice, age_in_words, date_locale
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people
+from nudgebot.storage import audit_log, people, staff
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import KnownChild
 
@@ -90,7 +90,7 @@ async def answer(runtime: Runtime) -> dict[str, int]:
     asked, runtime.wants_search = runtime.wants_search, []
     for number, words in asked:
         async with runtime.database.read() as session:
-            reader = await people.coordinator_by_id(session, number)
+            reader = await staff.coordinator_by_id(session, number)
             cohorts = {*runtime.catalogue.settings.cohorts, *await people.named_cohorts(session)}
         if reader is None:
             continue
@@ -117,12 +117,12 @@ async def search(runtime: Runtime, wanted: Wanted) -> list[KnownChild]:
 
 
 async def _show(turn: Turn, number: int, wanted: Wanted, found: list[KnownChild], today: date) -> None:
-    reader = next((one for one in await people.team(turn.session) if one.id == number), None)
+    reader = next((one for one in await staff.team(turn.session) if one.id == number), None)
     if reader is None:
         return  # taken off the team while it was looked for
     by = "birth date" if wanted.days else "name"
-    who = people.actor(reader)
-    await people.audit(turn.session, turn.now, who, "searched_families", "families", f"by {by}, {len(found)} found")
+    who = audit_log.actor(reader)
+    await audit_log.write(turn.session, turn.now, who, "searched_families", "families", f"by {by}, {len(found)} found")
     rows = [
         (Choice(_label(child, today, reader.language), "family", ("open", child.code), literal=True),)
         for child in found[:SHOWN]

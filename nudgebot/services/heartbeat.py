@@ -19,7 +19,7 @@ from nudgebot.programme.report import mood
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import on_call, support_lines
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import escalations, people, reports
+from nudgebot.storage import escalations, reports, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.reports import Census, Span
@@ -51,7 +51,7 @@ async def send_due(runtime: Runtime) -> dict[str, int]:
         facts = await _facts(runtime, session, span)
         # Who joined the team later today hears of it tomorrow.
         began = at_local(on, duty.from_hour, duty.tz)
-        team = [one for one in await people.team(session) if one.created_at <= began]
+        team = [one for one in await staff.team(session) if one.created_at <= began]
     async with runtime.turn() as turn:
         await reports.tell(turn.session, on, span)
         for reader in _readers(team):

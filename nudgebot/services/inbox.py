@@ -24,7 +24,7 @@ from nudgebot.services import (
     questions,
 )
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import AnyParent, Parent
 
@@ -46,7 +46,7 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
     parent = await people.parent_at(turn.session, heard.address.channel, heard.address.identifier)
     if parent is not None:
         await enrolments.sign_of_life(turn, parent)
-    coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
+    coordinator = await staff.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
     if coordinator is not None and _writes_for_work(turn, coordinator):
         return Finding()  # words for parents or about one, not the coordinator's own distress
     if any(is_word(turn.catalogue, words, heard.text) for words in ("words.help", "words.stop")):
@@ -99,7 +99,7 @@ def _child_age(turn: Turn, parent: AnyParent | None) -> int | None:
 async def receive(turn: Turn, heard: Heard) -> None:
     """The second look, when no distress was found and it was no command: what does the person want?"""
     text = heard.text.strip()
-    coordinator = await people.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
+    coordinator = await staff.coordinator_at(turn.session, heard.address.channel, heard.address.identifier)
     if coordinator is not None and (
         await broadcast_desk.says(turn, coordinator, heard.written or heard.text, heard.attached)
         or await case_work.says(turn, coordinator, heard.text)

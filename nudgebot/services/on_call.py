@@ -18,7 +18,7 @@ from nudgebot.programme.planning import on_duty as in_duty_hours
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services.promises import Recipient, promise, reply
 from nudgebot.services.questions import read_hour
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import audit_log, deliveries, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator
 from nudgebot.telemetry import log
@@ -143,7 +143,7 @@ async def go_off(turn: Turn, coordinator: Coordinator, away_until: datetime | No
 
 async def _record(turn: Turn, coordinator: Coordinator, action: str, until: datetime | None = None) -> int:
     detail = f"until {until:%Y-%m-%d %H:%M} UTC" if until else ""
-    return await people.audit(turn.session, turn.now, people.actor(coordinator), action, "self", detail)
+    return await audit_log.write(turn.session, turn.now, audit_log.actor(coordinator), action, "self", detail)
 
 
 async def _say(turn: Turn, coordinator: Coordinator, phrase: str, moment: datetime | None = None) -> None:
@@ -162,7 +162,7 @@ def _in_words(turn: Turn, reader: Coordinator, moment: datetime | None) -> str:
 async def show(turn: Turn, coordinator: Coordinator) -> None:
     """Who is on duty now and until when, and the buttons to change it."""
     hours = turn.catalogue.settings.duty
-    team = await people.team(turn.session)
+    team = await staff.team(turn.session)
     mine = (
         Choice("duty.button.off", "duty", ("off",))
         if coordinator.on_duty
@@ -212,7 +212,7 @@ async def ask_to_swap(turn: Turn, giver: Coordinator) -> None:
     if not giver.on_duty:
         await _say(turn, giver, "duty.swap.not_on_duty")
         return
-    others = [one for one in await people.team(turn.session) if one.id != giver.id and one.away_until is None]
+    others = [one for one in await staff.team(turn.session) if one.id != giver.id and one.away_until is None]
     if not others:
         await _say(turn, giver, "duty.swap.nobody_else")
         return
@@ -231,12 +231,12 @@ async def ask_to_swap(turn: Turn, giver: Coordinator) -> None:
 
 async def take_over(turn: Turn, taker: Coordinator, giver_id: str, question: str) -> str:
     """The first one wins.  The question must be the last thing the giver did: a button of last week takes nobody off."""
-    giver = next((one for one in await people.team(turn.session) if str(one.id) == giver_id), None)
+    giver = next((one for one in await staff.team(turn.session) if str(one.id) == giver_id), None)
     if giver is None or giver.id == taker.id:
         return turn.catalogue.phrase("duty.toast.settled", taker.language)
-    standing = await people.latest_act(turn.session, people.actor(giver), CHANGES)
+    standing = await audit_log.latest_act(turn.session, audit_log.actor(giver), CHANGES)
     until = giver.duty_until
-    if str(standing) != question or not await people.leave_duty(turn.session, giver):
+    if str(standing) != question or not await staff.leave_duty(turn.session, giver):
         return turn.catalogue.phrase("duty.toast.settled", taker.language)
     giver.on_duty, giver.duty_until = False, None
     await _record(turn, giver, "handed_over")
@@ -252,13 +252,13 @@ async def turn_over(runtime: Runtime) -> dict[str, int]:
     """The tick: duty and times away that have ended, end; once a working day the leads hear that nobody is on duty."""
     now = runtime.clock.now()
     async with runtime.database.read() as session:
-        due = await people.turning(session, now)
-        team = await people.team(session)
+        due = await staff.turning(session, now)
+        team = await staff.team(session)
         reminder = await _reminder_due(runtime, session, now, team)
     if not due and not reminder:
         return {}
     async with runtime.turn() as turn:
-        ended = await people.turning(turn.session, turn.now)
+        ended = await staff.turning(turn.session, turn.now)
         for one in ended:
             await _turn(turn, one)
         if ended or reminder:
@@ -290,7 +290,7 @@ def _nobody_key(runtime: Runtime, now: datetime, lead: Coordinator) -> str:
 
 async def look_for_nobody(turn: Turn, *, reminder: bool = False) -> None:
     """Tells the leads if nobody is on duty: at once when it happens, and once on every working day while it lasts."""
-    team = await people.team(turn.session)
+    team = await staff.team(turn.session)
     if not team or any(one.on_duty for one in team):
         return
     for lead in audience(team, "leads"):

@@ -9,7 +9,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import cohorts, enrolments, nudges, questions, settings_menu
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.people import Parent
 
 
@@ -50,7 +50,7 @@ async def start(turn: Turn, address: Address, language_hint: str | None, payload
 async def go_on(turn: Turn, parent: Parent) -> None:
     """Asks what is missing next; when nothing is, shows the summary."""
     consented = await people.consent_given(turn.session, parent.enrolment.id)
-    if consented and turn.runtime.needs_coordinator and not await people.team(turn.session):
+    if consented and turn.runtime.needs_coordinator and not await staff.team(turn.session):
         parent.enrolment.awaiting = None
         await reply(turn, Recipient.parent(parent), "onboarding.not_open")
         return

@@ -17,7 +17,7 @@ from nudgebot.programme.report import Report
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import report_charts
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import people, reports
+from nudgebot.storage import reports, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.reports import Span
@@ -105,7 +105,7 @@ async def answer(runtime: Runtime) -> dict[str, int]:
     runtime.pictures = {f"{found.last}:{name}": drawn for name, drawn in pictures.items()}
     log().info("report.gathered", asked=len(asked), pictures=len(pictures))
     async with runtime.turn() as turn:
-        for coordinator in await people.coordinators_by_id(turn.session, asked):
+        for coordinator in await staff.coordinators_by_id(turn.session, asked):
             to = Recipient.coordinator(coordinator)
             days = {"first": date_value(found.first), "last": date_value(found.last)}
             lines = "\n".join(key_figures(turn.catalogue, found, to.language))

@@ -15,7 +15,7 @@ from nudgebot.programme.support import Check, Checks, Worry, corrected, may_show
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import on_call
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import line_checks, people
+from nudgebot.storage import audit_log, line_checks, people, staff
 from nudgebot.storage.database import Session
 from nudgebot.storage.models import Coordinator
 
@@ -133,8 +133,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, code: str, key: str, act:
     await line_checks.note(
         turn.session, country=code, number=line.number, works=works, checked_by=coordinator.id, on=on, now=turn.now
     )
-    who, subject = people.actor(coordinator), f"line:{code}:{key}"
-    await people.audit(turn.session, turn.now, who, f"line_{act}", subject, line.number[:64])
+    who, subject = audit_log.actor(coordinator), f"line:{code}:{key}"
+    await audit_log.write(turn.session, turn.now, who, f"line_{act}", subject, line.number[:64])
     # Before the commit: should it fail, a number was kept back for a minute, until the next look.
     turn.runtime.know({**turn.runtime.checks, (code, line.number): Check(works, on, coordinator.name or "")})
     if not works:
@@ -148,7 +148,7 @@ async def _tell_leads(turn: Turn, caller: Coordinator, code: str, line: SupportL
     values: dict[str, object] = {
         "line": f"{line.name}, {line.number}", "country": country_value(code), "code": code, "name": caller.name or "?"
     }  # fmt: skip
-    for lead in on_call.audience(await people.team(turn.session), "leads"):
+    for lead in on_call.audience(await staff.team(turn.session), "leads"):
         if lead.id != caller.id:
             phrase = "lines.told_lead" if shown else "lines.told_lead_none_left"
             await reply(turn, Recipient.coordinator(lead), phrase, values=values, kind=Kind.ALERT)

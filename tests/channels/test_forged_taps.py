@@ -22,7 +22,7 @@ from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import coordinators
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.models import Audit, Coordinator
@@ -112,7 +112,7 @@ async def ground(turn: Turn) -> dict[str, str]:
             turn.session.add(row)
             await turn.session.flush()
     await coordinators.invite(turn, "lead", invited_by=1)
-    [invitation] = await people.open_invitations(turn.session, turn.now)
+    [invitation] = await staff.open_invitations(turn.session, turn.now)
     invitation.redeemed_by, invitation.redeemed_at = int(real["WAITING"]), turn.now
     anna = await people.welcome(
         turn.session, channel="telegram", identifier=real["ANNA"], language="en", country="GB", cohort=None,
@@ -127,7 +127,7 @@ async def ground(turn: Turn) -> dict[str, str]:
 
 async def one_tap(turn: Turn, real: dict[str, str], who: str, verb: str, args: tuple[str, ...]) -> None:
     address = Address("telegram", real[who.upper()])
-    here = await people.coordinator_at(turn.session, address.channel, address.identifier)
+    here = await staff.coordinator_at(turn.session, address.channel, address.identifier)
     role = here.role if here else ""
     parent = await people.parent_at(turn.session, address.channel, address.identifier)
     caller = Caller(address, "en", who, parent, here)
@@ -144,4 +144,4 @@ async def one_tap(turn: Turn, real: dict[str, str], who: str, verb: str, args: t
         assert after is None
         assert await turn.session.scalar(select(func.count(Audit.id))) == acts
         assert turn.promised == promised
-    assert any(one.role == "lead" for one in await people.active_coordinators(turn.session))
+    assert any(one.role == "lead" for one in await staff.active_coordinators(turn.session))

@@ -18,7 +18,7 @@ from nudgebot.programme.broadcast import Ledger
 from nudgebot.services import broadcasts as service
 from nudgebot.services import enrolments
 from nudgebot.services.broadcasts import Plan
-from nudgebot.storage import broadcasts, escalations, people
+from nudgebot.storage import audit_log, broadcasts, escalations, people
 from nudgebot.storage.models import Audit, Broadcast, Delivery
 from tests.conftest import Bot, bot_settings
 from tests.reliability.families import enrol
@@ -186,7 +186,7 @@ async def test_forty_families_two_left_out_a_pause_a_kill_and_nobody_twice_or_mi
     assert not {anna, ben, blocked} & set(got)
     async with office.runtime.database.read() as session:
         rows = list(await session.scalars(select(Delivery).where(Delivery.kind == "broadcast")))
-        actions = [entry.action for entry in await people.audit_trail(session)]
+        actions = [entry.action for entry in await audit_log.trail(session)]
     doubtful = {int(row.identifier) for row in rows if row.state == "assumed_sent"}
     assert {*got, *doubtful, blocked, anna, ben} == set(families), "nobody missing"
     assert {row.params for row in rows} == {None}, "a row carries no words"

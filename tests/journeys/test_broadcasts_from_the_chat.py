@@ -12,7 +12,7 @@ from nudgebot.channels.base import Rejected
 from nudgebot.services import broadcasts as service
 from nudgebot.services import coordinators
 from nudgebot.services.broadcasts import Plan
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, ProgressCard
 from tests.reliability.families import enrol
 
@@ -55,7 +55,7 @@ def looks(bot, waits):
     async def looks(who, words: str = NEWS):
         last = who.last.message_id
         async with bot.runtime.turn() as turn:
-            author = await people.coordinator_at(turn.session, "telegram", str(who.id))
+            author = await staff.coordinator_at(turn.session, "telegram", str(who.id))
             (await service.draft(turn, Plan({"en": words}), author)).look_wanted_at = turn.now
         await waits()
         *tests, seen = [one for one in who.chat if one.from_bot and one.message_id > last]
@@ -243,7 +243,7 @@ async def test_pause_is_exact_and_the_card_follows_and_going_on_reaches_the_rest
             await service.advance(bot.runtime)
             await asyncio.sleep(0.01)
     async with bot.runtime.turn() as turn:  # before a tick can let the rest go
-        ruths = await people.coordinator_at(turn.session, "telegram", str(ruth.id))
+        ruths = await staff.coordinator_at(turn.session, "telegram", str(ruth.id))
         assert await service.pause(turn, 1, ruths)
     await waits()
     shown = now_shown(ruth, card)
@@ -411,7 +411,7 @@ async def test_a_revoked_coordinators_tap_is_one_clear_sentence_and_does_nothing
     ruth, chats = await hires("Ruth"), await families(2)
     await looks(ruth)
     async with bot.runtime.turn() as turn:
-        [one] = await people.all_coordinators(turn.session)
+        [one] = await staff.all_coordinators(turn.session)
         await coordinators.revoke(turn, one.id)
     toast, answers = await taps(ruth, "Send now")
     assert toast == "Only leads and coordinators of the team can do this, and you are not among them now."

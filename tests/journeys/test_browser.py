@@ -23,7 +23,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from nudgebot.backstage import Director, Stage, chats_file, open_stage
 from nudgebot.rehearsal.backstage import BackstageError
 from nudgebot.rehearsal.world import Toast
-from nudgebot.storage import deliveries, escalations, people
+from nudgebot.storage import deliveries, escalations, staff
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -430,7 +430,7 @@ async def test_what_was_kept_goes_on_where_it_ended(bare_environment: None, tmp_
         assert sum("Today:" in text for text in new) == 1
         assert stage.app is not None
         async with stage.app.runtime.database.read() as session:
-            assert len(await people.team(session)) == 1
+            assert len(await staff.team(session)) == 1
 
 
 async def test_what_makes_no_sense_is_refused_in_a_sentence(empty_theatre: Theatre) -> None:

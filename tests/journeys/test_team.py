@@ -11,7 +11,7 @@ from nudgebot.channels.base import Address
 from nudgebot.channels.telegram.commands import COMMANDS, STAFF_COMMANDS, Caller
 from nudgebot.rehearsal.seeing import person_seen
 from nudgebot.services import coordinators
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import audit_log, deliveries
 from nudgebot.storage.models import Audit, Child, Coordinator, Delivery, Escalation, Family, Invitation
 
 on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -213,7 +213,7 @@ async def test_the_log_is_read_in_pages_names_people_and_holds_no_words(bot, hir
     await tells(ruth, "/duty on")
     async with bot.runtime.turn() as turn:
         for number in range(19):
-            await people.audit(turn.session, turn.now, people.SHELL, "exported_cohort", f"cohort:clinic-{number}")
+            await audit_log.write(turn.session, turn.now, audit_log.SHELL, "exported_cohort", f"cohort:clinic-{number}")
     [page] = await tells(lena, "/audit")
     assert len(page.text.split("\n\n")[0].splitlines()) == 20
     assert page.text.startswith("22 Nov 12:")

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from nudgebot.programme.catalogue import Catalogue
 from nudgebot.programme.distress import Screen
 from nudgebot.rehearsal import StandIn
 from nudgebot.runtime import Runtime
+from nudgebot.services import library
 from nudgebot.services.promises import Recipient, reply
+from nudgebot.storage import audit_log, leases, line_checks, notices
 from nudgebot.storage import database as databases
-from nudgebot.storage import leases, notices
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.leases import Term
@@ -206,6 +208,29 @@ async def test_what_a_webhook_brings_to_one_that_stands_by_is_answered_by_the_le
         sent = select(Delivery.fence).where(Delivery.state == "sent")
         assert set(await session.scalars(sent)) == {leader.term.fence}
         assert len((await session.scalars(select(Escalation))).all()) == 1
+
+
+# --- what is answered from memory ---------------------------------------------------------------------------------------
+
+
+async def test_one_that_stands_by_knows_the_library_and_the_lines_that_the_leader_has_taken(
+    postgres, standin: StandIn, replicas: Replicas, catalogue, screen
+):
+    url, called_on = await postgres.clone(), date(2026, 11, 20)
+    leader = await replicas.start(url)
+    code, line = next((code, country.lines[0]) for code, country in catalogue.countries.items() if country.lines)
+    async with leader.runtime.turn() as turn:
+        await audit_log.write(
+            turn.session, turn.now, "coordinator:7", library.TAKEN, library.LIBRARY, f"older -> {catalogue.version}"
+        )
+        call = {"country": code, "number": line.number, "works": False, "checked_by": None, "on": called_on}
+        await line_checks.note(turn.session, **call, now=turn.now)
+    house = Replicas(standin, replace(catalogue, version="older"), screen)
+    standing = await house.start(url)
+    await until(lambda: standing.runtime.library.version == catalogue.version)
+    await until(lambda: (code, line.number) in standing.runtime.checks)
+    assert (standing.term, standing.runtime.checks[code, line.number].works) == (None, False)
+    await house.stop(standing)
 
 
 # --- the bell ---------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from nudgebot.services import (
 )
 from nudgebot.services.inbox import Heard
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people
+from nudgebot.storage import people, staff
 from nudgebot.storage.people import Parent
 
 PTBApplication = Application[Any, Any, Any, Any, Any, Any]
@@ -112,7 +112,7 @@ async def _person(work: Work, address: Address, user: User | None) -> Caller:
         user.language_code if user else None,
         (user.first_name if user else "") or "",
         parent,
-        await people.coordinator_at(session, TELEGRAM, address.identifier),
+        await staff.coordinator_at(session, TELEGRAM, address.identifier),
     )
 
 
@@ -420,7 +420,7 @@ async def _team(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap |
     key = await coordinators.tapped(work.turn, lead, args[0], number, *args[2:])
     if key is None:
         return None
-    changed = await people.whose_right_changed(work.turn.session, number)
+    changed = await staff.whose_right_changed(work.turn.session, number)
     if changed is not None and args[0] not in ("open", "leave"):
         work.staff_changed.append(Address(changed.channel, changed.identifier))
     return AfterTap(toast=work.turn.catalogue.phrase(key, lead.language) if key else "")

@@ -31,7 +31,7 @@ from nudgebot.channels.telegram.spool import Spool, spool_file
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import inbox
 from nudgebot.services.inbox import Heard
-from nudgebot.storage import inbound, people
+from nudgebot.storage import inbound, staff
 from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
 from nudgebot.storage.inbound import NewInbound, Open
 from nudgebot.telemetry import INBOUND, LAST_POLL, QUARANTINED, log
@@ -475,7 +475,7 @@ class Intake:
 
     async def _renew_menu(self, address: Address) -> None:
         async with self.runtime.database.read() as session:
-            coordinator = await people.coordinator_at(session, TELEGRAM, address.identifier)
+            coordinator = await staff.coordinator_at(session, TELEGRAM, address.identifier)
         catalogue = self.runtime.catalogue
         language, role = (coordinator.language, coordinator.role) if coordinator else ("", None)
         try:
