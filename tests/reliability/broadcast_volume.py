@@ -9,7 +9,6 @@ written to twice, or was left out without standing in the ledger.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -37,7 +36,7 @@ from nudgebot.storage import broadcasts as stored
 from nudgebot.storage.models import Coordinator, Enrolment, new_id
 from tests.benchmarks.ground import FIRST_CHAT, KEY, fill, fresh, runtime_on
 from tests.reliability.crash_loop import Victim, morning_zone
-from tests.reliability.verdicts import tell
+from tests.reliability.verdicts import options, tell
 
 RUTH = 77
 LOOK_EVERY = 0.1
@@ -204,13 +203,11 @@ def table(verdict: Verdict, seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeded=True)
     parser.add_argument("--recipients", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
-    parser.add_argument("--seed", type=int, default=None, help="the same chances again")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     verdict = asyncio.run(

@@ -8,7 +8,6 @@ Exit 1 on a violation.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -24,6 +23,7 @@ from rich.table import Table
 from nudgebot.clock import zone
 from nudgebot.programme.planning import LEAST_GAP, expires_at, in_quiet_hours, local_date, nudge_on
 from tests.programme.test_planning import AWKWARD_HOURS, DAY, HOUR, check_moves, check_zone, clock_changes, daily
+from tests.reliability.verdicts import options
 
 MOVING_DAYS = (
     date(2026, 1, 14), date(2026, 7, 15),  # winter and summer
@@ -115,9 +115,7 @@ def check_steps(zones: Sequence[str], day: date) -> tuple[int, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = options(__doc__).parse_args()
     names = sorted(available_timezones())
     table = Table("what", "cases", "messages", "shortest wait", "longest wait", "seconds")
     table.title = f"tzdata {version('tzdata')}"

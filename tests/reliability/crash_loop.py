@@ -9,7 +9,6 @@ Exit 1 if the contract was broken.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -37,7 +36,7 @@ from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
 from nudgebot.storage.models import Coordinator, Delivery, Enrolment, Escalation, Inbound, new_id
 from tests.reliability.families import enrol
-from tests.reliability.verdicts import tell
+from tests.reliability.verdicts import options, tell
 
 CHECKOUT = Path(nudgebot.__file__).parents[1]
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -352,13 +351,11 @@ def table(verdict: Verdict, kind: str, seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeded=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--tips", type=int, default=2000)
     parser.add_argument("--distress", type=int, default=100)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
-    parser.add_argument("--seed", type=int, default=None, help="the same chances again")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     verdict = asyncio.run(

@@ -10,7 +10,6 @@ Exit 1 if one cell ends in another state than the contract says.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -52,7 +51,7 @@ from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.migrating import migrate
 from nudgebot.storage.models import Delivery, Inbound, new_id
-from tests.reliability.verdicts import tell
+from tests.reliability.verdicts import options, tell
 
 TOKEN = "1234567:" + "A" * 24
 CHAT = 4001
@@ -653,9 +652,7 @@ def table(verdict: Verdict, seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    given = options(__doc__).parse_args()
     began = time.monotonic()
     catalogue = load(packaged_content())
     screen = compile_screen(catalogue.safety, catalogue.settings.main_language)

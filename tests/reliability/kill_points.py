@@ -10,7 +10,6 @@ the contract is checked.  Exit 1 if it is broken at one point.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -51,6 +50,7 @@ from nudgebot.storage.models import Coordinator, Delivery, Escalation, Inbound, 
 from tests.reliability.crash_loop import KEY, database_of
 from tests.reliability.families import enrol
 from tests.reliability.fault_matrix import NOON, TOKEN, FarEnd, said
+from tests.reliability.verdicts import options
 
 ANNA, BEN, CHIDI, RUTH = 5001, 5002, 5003, 5004
 MOST_COPIES = 2
@@ -332,10 +332,9 @@ def table(verdicts: list[Verdict], seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default=None, help="both when left out")
     parser.add_argument("--every", type=int, default=1, help="only every n-th point")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     catalogue = load(packaged_content())

@@ -9,7 +9,6 @@ error of this tool.  Exit 1 if a protection could go unnoticed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import nudgebot
+from tests.reliability.verdicts import options
 
 CHECKOUT = Path(nudgebot.__file__).parents[1]
 COPIED = ("nudgebot", "content", "migrations", "tests", "docs", "alembic.ini", "pyproject.toml")
@@ -279,9 +279,8 @@ def mutations(only: str = "") -> dict[str, bool]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--only", default="", help="only protections with this in their name")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     noticed = mutations(given.only)

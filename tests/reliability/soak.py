@@ -10,7 +10,6 @@ grew by 5 % or more from the first third on.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import logging
@@ -44,7 +43,7 @@ from tests.reliability.crash_loop import KEY
 from tests.reliability.families import enrol
 from tests.reliability.fault_matrix import FarEnd, said
 from tests.reliability.kill_points import Points, Process, process
-from tests.reliability.verdicts import tell
+from tests.reliability.verdicts import options, tell
 
 START = datetime(2026, 10, 10, 0, 7, tzinfo=UTC)
 """So that 24 days see the clocks of Europe and of America go back, and Australia's and Paraguay's go on as they went."""
@@ -267,11 +266,9 @@ def table(verdict: Verdict) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeded=True)
     parser.add_argument("--days", type=int, default=24)
     parser.add_argument("--parents", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=None, help="the same chances again")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     catalogue = load(packaged_content())
     screen = compile_screen(catalogue.safety, catalogue.settings.main_language)

@@ -24,6 +24,7 @@ from tests.reliability.clock import check_new_rules, check_steps
 from tests.reliability.families import enrol
 from tests.reliability.fault_matrix import NOON, fault_matrix
 from tests.reliability.kill_points import kill_points, sqlite_copies
+from tests.reliability.mutations import CHECKOUT, MUTATIONS, Mutation, mutated
 from tests.reliability.soak import soak
 
 
@@ -125,3 +126,8 @@ async def test_a_late_leader_does_not_decide_a_row_that_its_successor_is_sending
         row = await deliveries.delivery(session, new.number)
     assert row is not None
     assert (row.state, row.fence) == ("sending", fence)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.protection)
+def test_every_protection_that_is_taken_out_by_way_of_trial_still_stands_where_it_is_looked_for(mutation: Mutation):
+    assert mutated((CHECKOUT / mutation.file).read_text(encoding="utf-8"), mutation)

@@ -10,7 +10,6 @@ tip came twice, if two acted at a time, if the takeover took longer than 15 s, o
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -47,7 +46,7 @@ from tests.reliability.crash_loop import (
     shares,
     unfinished,
 )
-from tests.reliability.verdicts import tell
+from tests.reliability.verdicts import options, tell
 
 TAKEOVER_WITHIN = 15.0
 ACTS = ("sendMessage", "getUpdates")
@@ -321,12 +320,10 @@ def table(verdict: Verdict, seconds: float) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, seeded=True)
     parser.add_argument("--pauses", type=int, default=10)
     parser.add_argument("--tips", type=int, default=None, help="80 a pause when left out")
     parser.add_argument("--distress", type=int, default=None, help="4 a pause when left out")
-    parser.add_argument("--seed", type=int, default=None, help="the same chances again")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     began = time.monotonic()
     tips, distress = given.tips or 80 * given.pauses, given.distress or 4 * given.pauses
