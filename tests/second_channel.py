@@ -13,6 +13,8 @@ import pytest
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.local_web import listening
+
 
 class Post:
     """A mail server that keeps what it is given.  `answers` are its next words to RCPT or DATA, good ones after that."""
@@ -82,11 +84,7 @@ class Hook:
     def __init__(self) -> None:
         self.posted: list[dict[str, object]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/alerts/very-secret"
+        self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
         status, headers = self.answers.pop(0) if self.answers else (200, {})
@@ -98,12 +96,5 @@ class Hook:
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
     keeper = Hook()
-    app = web.Application()
-    app.router.add_post("/alerts/very-secret", keeper.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    keeper.port = runner.addresses[0][1]
-    yield keeper
-    await runner.cleanup()
+    async with listening("/alerts/very-secret", keeper.take) as keeper.url:
+        yield keeper

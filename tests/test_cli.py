@@ -3,76 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nudgebot import cli
 from nudgebot.cli.distress import _asked
 from nudgebot.programme.catalogue import Catalogue
-from nudgebot.programme.distress import Screen
 from nudgebot.programme.simulation import Persona, simulate
 from nudgebot.rehearsal import StandIn
 from nudgebot.settings import PREFIX, SECRETS, Settings
 from nudgebot.storage import audit_log, escalations, staff
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
+from tests.shell import Ran, Run, within
 
 ROOT = Path(cli.__file__).parents[2]
 TOKEN = "123456789:AAE-a_made_up_token_of_the_right_shape"
 NOBODY = "http://127.0.0.1:9"
 """No Bot API answers there."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def nudgebot(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], catalogue: Catalogue, screen: Screen
-) -> Run:
-    """`nudgebot("content", "check", CONTENT="/there")`: the command in an empty folder, as typed, with these settings.
-
-    The shipped library is loaded and compiled once for all of them; as processes the same is done in test_content.py.
-    """
-
-    def run(*words: object, stdin: bytes = b"", width: int = 300, **settings: str) -> Ran:
-        with monkeypatch.context() as patched:
-            patched.setattr("nudgebot.cli.out._width", width)
-            if "CONTENT" not in settings:
-                patched.setattr("nudgebot.app.load", lambda folder: catalogue)
-                patched.setattr("nudgebot.programme.distress.compile_screen", lambda *_: screen)
-            for name, value in settings.items():
-                patched.setenv(PREFIX + name, value)
-            patched.setattr(sys, "argv", ["nudgebot", *map(str, words)])
-            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Ran(code, said.out, said.err)
-
-    return run
 
 
 def refused(ran: Ran) -> str:
@@ -280,17 +237,6 @@ def migrated(nudgebot: Run, tmp_path: Path) -> Database:
     assert {file.name for file in tmp_path.iterdir()} >= {"nudgebot.db", "nudgebot.db.key"}
     assert (tmp_path / "nudgebot.db.key").stat().st_mode & 0o777 == 0o600
     return Database(f"sqlite:///{tmp_path / 'nudgebot.db'}", KeyRing.beside(tmp_path / "nudgebot.db.key"))
-
-
-def within(database: Database, work: Callable[[Any], Any]) -> Any:
-    async def run() -> Any:
-        try:
-            async with database.write() as session:
-                return await work(session)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
 
 
 def test_migrating_twice_changes_nothing(nudgebot, migrated):

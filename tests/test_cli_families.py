@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -13,6 +13,7 @@ from nudgebot.storage import audit_log, people
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.models import Answer, new_id
+from tests import shell
 from tests.conftest import KEY
 from tests.reliability.families import enrol
 
@@ -24,21 +25,7 @@ def nudgebot(shell):
 
 @pytest.fixture
 def within(sqlite_url):
-    """Something done in the database, beside the command."""
-
-    def within(work):
-        async def run():
-            database = Database(sqlite_url, KeyRing.parse(KEY))
-            await database.check_key(datetime.now(UTC))
-            try:
-                async with database.write() as session:
-                    return await work(session)
-            finally:
-                await database.close()
-
-        return asyncio.run(run())
-
-    return within
+    return partial(shell.within, Database(sqlite_url, KeyRing.parse(KEY)))
 
 
 @pytest.fixture

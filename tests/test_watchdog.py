@@ -13,6 +13,7 @@ from nudgebot import watchdog
 from nudgebot.app import App
 from nudgebot.watchdog import call, keep_calling
 from tests.conftest import bot_settings
+from tests.local_web import listening
 
 
 class Dog:
@@ -33,14 +34,8 @@ class Dog:
 @pytest.fixture
 async def dog() -> AsyncIterator[Dog]:
     keeper = Dog()
-    app = web.Application()
-    app.router.add_get("/ping/very-secret", keeper.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    keeper.url = f"http://127.0.0.1:{runner.addresses[0][1]}/ping/very-secret"
-    yield keeper
-    await runner.cleanup()
+    async with listening("/ping/very-secret", keeper.take) as keeper.url:
+        yield keeper
 
 
 async def test_it_is_called_while_the_bot_is_well_and_left_alone_while_it_is_not(

@@ -7,7 +7,7 @@ enrolment (`awaiting`, with a child's number behind a colon where it is about on
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 
@@ -294,13 +294,19 @@ def read_hour(words: str) -> time | None:
     return time(hour, minute) if hour < 24 and minute < 60 else None
 
 
+async def _offered(turn: Turn, parent: Parent, value: str, values: Container[str]) -> bool:
+    """One of the buttons?  Words that are none of them are answered with a pointer to the buttons."""
+    if value not in values:
+        await reply(turn, _to(parent), "onboarding.please_tap")
+    return value in values
+
+
 async def _ask_pace(turn: Turn, parent: Parent) -> None:
     await reply(turn, _to(parent), "settings.pace", rows=[(_answer("pace", pace, f"pace.{pace}"),) for pace in Pace])
 
 
 async def _take_pace(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
-    if value not in set(Pace):
-        await reply(turn, _to(parent), "onboarding.please_tap")
+    if not await _offered(turn, parent, value, set(Pace)):
         return False
     parent.enrolment.pace = value
     return True
@@ -315,8 +321,7 @@ async def _ask_check_ins(turn: Turn, parent: Parent) -> None:
 
 
 async def _take_check_ins(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
-    if value not in CHECK_INS:
-        await reply(turn, _to(parent), "onboarding.please_tap")
+    if not await _offered(turn, parent, value, CHECK_INS):
         return False
     parent.enrolment.check_ins = CHECK_INS[value]
     return True
@@ -331,8 +336,7 @@ async def _ask_news(turn: Turn, parent: Parent) -> None:
 
 
 async def _take_news(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
-    if value not in NEWS:
-        await reply(turn, _to(parent), "onboarding.please_tap")
+    if not await _offered(turn, parent, value, NEWS):
         return False
     parent.enrolment.news_off = value == "off"
     return True
@@ -347,8 +351,7 @@ async def _ask_language(turn: Turn, parent: Parent) -> None:
 
 
 async def _take_language(turn: Turn, parent: Parent, value: str, tapped: bool) -> bool:
-    if value not in turn.catalogue.settings.languages:
-        await reply(turn, _to(parent), "onboarding.please_tap")
+    if not await _offered(turn, parent, value, turn.catalogue.settings.languages):
         return False
     parent.carer.language = value
     return True

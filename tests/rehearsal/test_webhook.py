@@ -10,6 +10,7 @@ from aiohttp import web
 
 from nudgebot.rehearsal import LocalPerson, StandIn
 from nudgebot.rehearsal.clock import Clock
+from tests.local_web import listening
 
 
 class Receiver:
@@ -45,15 +46,8 @@ class Receiver:
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", receiver.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield receiver
-    await runner.cleanup()
+    async with listening("/hook", receiver.take) as receiver.url:
+        yield receiver
 
 
 @pytest.fixture
