@@ -111,6 +111,7 @@ TAP = st.tuples(
 quick = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @quick
 @given(who=st.sampled_from(MAY_NOT), data=TAP)
 async def test_who_may_not_gets_one_sentence_and_changes_nothing(taps, who, data):

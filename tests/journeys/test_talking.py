@@ -256,6 +256,7 @@ async def test_ruth_is_reminded_when_she_wanted_to_look_again(bot, case_of_anna,
     assert ruth.last.text.startswith("You wanted to look at case 1 again")
 
 
+@pytest.mark.slow
 @on_one_engine
 async def test_the_team_is_reminded_to_ask_after_a_day_three_a_week_and_a_month_and_the_parent_hears_nothing(
     bot, case_of_anna, rows, forges
@@ -271,6 +272,7 @@ async def test_the_team_is_reminded_to_ask_after_a_day_three_a_week_and_a_month_
     assert not any("How are they" in one.text for one in anna.chat[before:])
 
 
+@pytest.mark.slow
 @on_one_engine
 async def test_after_violence_and_after_a_false_alarm_nobody_is_reminded(bot, joins, hires, tells, taps, rows, forges):
     ruth, anna, ben = await hires("Ruth"), await joins("Anna"), await joins("Ben")

@@ -110,6 +110,7 @@ async def test_a_tap_on_a_message_too_old_to_change_is_kept_and_answered_with_a_
     assert now_shown(anna, message).text == message.text
 
 
+@pytest.mark.slow
 @on_one_engine
 async def test_after_heavy_days_help_comes_and_a_person_only_on_yes(bot, asked, hires, taps, rows, tips_of):
     ruth = await hires("Ruth")

@@ -98,6 +98,7 @@ def test_the_heat_map_fits_a_narrow_terminal(library):
     assert all(theme in shown.get() for theme in (*THEMES, "approved"))
 
 
+@pytest.mark.slow
 def test_our_own_library_keeps_every_promise_from_pregnancy_to_the_eleventh_birthday():
     """The other kinds of families are followed by `nudgebot content coverage`, which takes its time."""
     coverage = survey(read(packaged_content(), Problems(packaged_content())), kinds=("lives",), processes=1)

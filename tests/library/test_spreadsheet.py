@@ -142,6 +142,7 @@ def put(key: str, column: str, value: object, sheet: str = "Tips") -> Edit:
 # --- the round trip ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_shipped_library_comes_back_without_a_byte_changed(tmp_path):
     folder = shutil.copytree(packaged_content(), tmp_path / "content")
     before = bytes_of(folder)

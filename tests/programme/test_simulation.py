@@ -76,6 +76,7 @@ async def lives_through(runtime: Runtime, clock: MovableClock, enrolment: int, u
     return [Day(one.local_date, one.due_at.time(), one.content_id, one.check_in) for one in reversed(sent)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("persona", "messages"),
     [
