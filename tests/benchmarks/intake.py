@@ -1,12 +1,15 @@
 """How fast is what people send made safe, and how long does somebody in distress wait while everything else runs?
 
-    python -m tests.benchmarks.intake [--updates N] [--seconds N] [--database sqlite|postgresql|both] [--json]
+    python -m tests.benchmarks.intake [--updates N] [--seconds N] [--recipients N] [--database sqlite|postgresql|both]
+        [--only polling|webhook|load|broadcast] [--json]
 
 `polling` and `webhook`: N updates from N parents (seven taps in ten, the rest words, one in a hundred in distress) until
 all are durable: stored, screened, distress answered and a case opened, committed to the disk.  The webhook is called over
 HTTP by another process, 40 at a time.  `load`: tips without end at 1,000 a second and 200 updates a second, four of them
 in distress, handled and answered; from the moment Telegram has the words to the moment it has the reply, and how long a
-write waits for its turn.  Updates come from, and replies go to, a process that only answers (`answering.py`).
+write waits for its turn.  `broadcast`: the same while news goes to `--recipients` families (1,000,000 for the long form):
+from the decision to send to the first message of it (`accepted_s`), and rows of the ledger made a second meanwhile.
+Updates come from, and replies go to, a process that only answers (`answering.py`).
 """
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import uvicorn
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from nudgebot import web
 from nudgebot.channels.telegram import application as telegram_application
@@ -33,8 +36,11 @@ from nudgebot.channels.telegram.channel import TelegramChannel
 from nudgebot.channels.telegram.intake import Intake
 from nudgebot.outbox.sender import Sender
 from nudgebot.runtime import Runtime
+from nudgebot.services import broadcasts
+from nudgebot.services.broadcasts import Plan
+from nudgebot.storage import broadcasts as stored
 from nudgebot.storage import leases
-from nudgebot.storage.models import Coordinator, Delivery, Inbound, new_id
+from nudgebot.storage.models import Coordinator, Delivery, Enrolment, Inbound, new_id
 from tests.benchmarks.answering import CHECKOUT, TOKEN, answerer
 from tests.benchmarks.ground import (
     ENGINES,
@@ -49,6 +55,7 @@ from tests.benchmarks.ground import (
     show,
 )
 from tests.benchmarks.sending import messages
+from tests.reliability.crash_loop import morning_zone
 
 DESPAIR = "I want to kill myself"
 WORDS = ("She smiled at me today!", "ok thanks", "what can I do when he cries at night?", "👍")
@@ -190,20 +197,66 @@ async def call(address: str, count: int) -> int:
 
 async def load(url: str, api: str, _: int, seconds: float) -> dict[str, Any]:
     """Everything at once, as in `nudgebot run`."""
-    count = int(PER_SECOND * seconds)
-    runtime, intake, channel = await ready(url, api, count)
+    runtime, intake, channel = await ready(url, api, int(PER_SECOND * seconds))
     await _plan_bulk(runtime, int(1000 * seconds * 1.2) + 1000)
-    updates, watched = updates_of(count, PER_SECOND // IN_DISTRESS)
+    async with _flowing(runtime, intake, channel):
+        await asyncio.sleep(1)
+        return await _distressed(runtime, api, seconds)
+
+
+async def broadcast(url: str, api: str, recipients: int, seconds: float) -> dict[str, Any]:
+    """The same while the team writes to all of them, who are awake."""
+    runtime, intake, channel = await ready(url, api, max(recipients, int(PER_SECOND * seconds)))
+    async with runtime.database.write() as session:
+        await session.execute(update(Enrolment).values(tz=morning_zone(runtime.clock.now())))
+    async with _flowing(runtime, intake, channel, _advancing(runtime)):
+        decided = time.perf_counter()
+        async with runtime.turn() as turn:
+            number = (await broadcasts.draft(turn, Plan({"en": "The clinic is open on Saturday."}), None)).id
+            await broadcasts.schedule(turn, number, None)
+        while not (await told(api))["messages"]:
+            await asyncio.sleep(0.01)
+        accepted = time.perf_counter() - decided
+        found = await _distressed(runtime, api, seconds)
+        async with runtime.database.read() as session:
+            one = await stored.by_number(session, number)
+        assert one is not None
+        made = {"recipients": recipients, "accepted_s": round(accepted, 2)}
+        return made | {"rows_per_second": round(one.size / (time.perf_counter() - decided))} | found
+
+
+async def _advancing(runtime: Runtime) -> None:
+    while True:  # as the scheduler does
+        await broadcasts.advance(runtime)
+        await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def _flowing(
+    runtime: Runtime, intake: Intake, channel: TelegramChannel, *beside: Coroutine[Any, Any, None]
+) -> AsyncIterator[None]:
+    """Polling, handling and sending, with whatever else is to run beside them."""
     async with runtime.turn() as turn:
         fence = await leases.acquire(turn.session, "benchmark", turn.now)
     assert fence is not None
     sender = Sender(runtime, channel, fence)
+    parts = [asyncio.create_task(part) for part in (*beside, sender.run(), intake.poll(), intake.work())]
+    yield
+    intake.stop()
+    for part in parts[: len(beside)]:
+        part.cancel()
+    await sender.stop()
+    for part in parts:
+        part.cancel()
+    await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _distressed(runtime: Runtime, api: str, seconds: float) -> dict[str, Any]:
+    """People write for so many seconds, some of them in distress: who was answered when, and who waited to write."""
+    count = int(PER_SECOND * seconds)
+    updates, watched = updates_of(count, PER_SECOND // IN_DISTRESS)
     waits: list[float] = []
-    parts = [
-        asyncio.create_task(part)
-        for part in (sender.run(), intake.poll(), intake.work(), _somebody_else(runtime, waits))
-    ]
-    await asyncio.sleep(1)  # the bulk is flowing
+    waiting = asyncio.create_task(_somebody_else(runtime, waits))
     before = await told(api)
     wall, cpu = time.perf_counter(), time.process_time()
     await put(api, updates=updates, per_second=PER_SECOND, watched=watched)
@@ -211,15 +264,9 @@ async def load(url: str, api: str, _: int, seconds: float) -> dict[str, Any]:
         await asyncio.sleep(0.1)
         assert time.perf_counter() - wall < 5 * seconds + 30, {**now, "waits": len(now["waits"])}
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    waiting.cancel()
     async with runtime.database.read() as session:
         left = await session.scalar(select(func.count()).where(Inbound.state == "new"))
-    intake.stop()
-    parts[-1].cancel()
-    await sender.stop()
-    for part in parts:
-        part.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*parts, return_exceptions=True)
     return {
         "updates": count,
         "updates_per_second": round(count / wall),
@@ -260,7 +307,8 @@ async def _somebody_else(runtime: Runtime, waits: list[float]) -> None:
         await asyncio.sleep(0.1)
 
 
-ROLES = {"polling": polling, "webhook": webhook, "load": load}
+ROLES = {"polling": polling, "webhook": webhook, "load": load, "broadcast": broadcast}
+UNDER_LOAD = ("load", "broadcast")
 
 
 async def _one(role: str, engine: str, count: int, seconds: float) -> dict[str, Any]:
@@ -277,13 +325,17 @@ async def _one(role: str, engine: str, count: int, seconds: float) -> dict[str, 
     return {"contender": role, "database": engine, **json.loads(said.splitlines()[-1])}
 
 
-async def measure(roles: Sequence[str], engines: Sequence[str], count: int, seconds: float) -> list[dict[str, Any]]:
-    return [await _one(role, engine, count, seconds) for role in roles for engine in engines]
+async def measure(
+    roles: Sequence[str], engines: Sequence[str], updates: int, recipients: int, seconds: float
+) -> list[dict[str, Any]]:
+    counts = {role: recipients if role == "broadcast" else updates for role in roles}
+    return [await _one(role, engine, counts[role], seconds) for role in roles for engine in engines]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=10_000)
+    parser.add_argument("--recipients", type=int, default=50_000, help="of the broadcast")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the load lasts")
     parser.add_argument("--database", choices=(*ENGINES, "both"), default="both")
     parser.add_argument("--only", choices=tuple(ROLES))
@@ -300,12 +352,13 @@ def main() -> None:
         busy = machine()
         engines = ENGINES if given.database == "both" else (given.database,)
         roles = (given.only,) if given.only else tuple(ROLES)
-        rows = asyncio.run(measure(roles, engines, given.updates, given.seconds))
+        rows = asyncio.run(measure(roles, engines, given.updates, given.recipients, given.seconds))
         if given.json:
             print(json.dumps(rows))
         else:
-            show([row for row in rows if row["contender"] != "load"], f"Intake; {busy}")
-            show([row for row in rows if row["contender"] == "load"], f"Distress under load; {busy}")
+            show([row for row in rows if row["contender"] not in UNDER_LOAD], f"Intake; {busy}")
+            for role in UNDER_LOAD:
+                show([row for row in rows if row["contender"] == role], f"Distress under {role}; {busy}")
 
 
 if __name__ == "__main__":
