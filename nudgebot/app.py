@@ -37,7 +37,7 @@ from nudgebot.runtime import Runtime
 from nudgebot.services import digests, support_lines
 from nudgebot.services.watch import Watch, watch
 from nudgebot.settings import PREFIX, BadSettings, Settings
-from nudgebot.storage import broadcasts, deliveries, escalations, inbound, leases, notices, people, staff
+from nudgebot.storage import broadcasts, deliveries, escalations, inbound, leases, next_nudges, notices, staff
 from nudgebot.storage.database import (
     DATABASE_ERRORS,
     Database,
@@ -470,7 +470,7 @@ class App:
         """When something is due next: a nudge, a promise, a step of a ladder."""
         async with self.runtime.database.read() as session:
             moments = [
-                await people.next_nudge_moment(session),
+                await next_nudges.next_nudge_moment(session),
                 await deliveries.next_due_moment(session),
                 await broadcasts.next_moment(session),
                 await escalations.next_wave_moment(session),

@@ -24,7 +24,7 @@ from nudgebot.services import (
     questions,
 )
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people, staff
+from nudgebot.storage import next_nudges, people, staff
 from nudgebot.storage.models import Coordinator
 from nudgebot.storage.people import AnyParent, Parent
 
@@ -70,7 +70,7 @@ async def ordinary(turn: Turn, heard: Sequence[Heard]) -> set[str]:
         (channel, identifier): parent
         for channel in channels
         for identifier, parent in (
-            await people.plain_parents_at(
+            await next_nudges.plain_parents_at(
                 turn.session, channel, [one.address.identifier for one in heard if one.address.channel == channel]
             )
         ).items()

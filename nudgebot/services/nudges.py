@@ -25,12 +25,14 @@ from nudgebot.programme.selection import (
 )
 from nudgebot.runtime import Runtime, Turn
 from nudgebot.services.promises import Recipient, compose, compose_reply, promise, promise_all, reply
-from nudgebot.storage import answers, deliveries, people, reports
+from nudgebot.storage import answers, deliveries, next_nudges, people, reports, tips_seen
 from nudgebot.storage.database import DATABASE_ERRORS, is_about_values
 from nudgebot.storage.deliveries import NewDelivery
 from nudgebot.storage.encryption import WrongKey
 from nudgebot.storage.models import Delivery
-from nudgebot.storage.people import AnyChild, AnyEnrolment, AnyParent, DueParent, NewSeen, Onward, Parent
+from nudgebot.storage.next_nudges import DueParent, Onward
+from nudgebot.storage.people import AnyChild, AnyEnrolment, AnyParent, Parent
+from nudgebot.storage.tips_seen import NewSeen
 from nudgebot.telemetry import PLANNED, log
 
 READ_AT_ONCE = 320
@@ -82,7 +84,7 @@ async def plan_due(runtime: Runtime, batch: int = READ_AT_ONCE) -> dict[str, int
     Reading and choosing are most of it and keep nobody from writing.  Then short transactions look whether all is still
     as it was read, and write.
     """
-    if not await runtime.database.peek(people.first_due(), {"now": runtime.clock.now()}):
+    if not await runtime.database.peek(next_nudges.first_due(), {"now": runtime.clock.now()}):
         return {}  # nearly every tick
     done: Counter[str] = Counter()
     together = 2 * AT_LEAST
@@ -90,7 +92,7 @@ async def plan_due(runtime: Runtime, batch: int = READ_AT_ONCE) -> dict[str, int
         written = runtime.database.written
         async with runtime.database.read() as session:
             turn = Turn(runtime, session, runtime.clock.now())
-            numbers = await people.due(session, turn.now, batch)
+            numbers = await next_nudges.due(session, turn.now, batch)
             days, set_aside = await _choose_for_all(turn, numbers)
         got = await _put_off(runtime, set_aside)
         while days:
@@ -134,8 +136,8 @@ async def _choose_for_all(turn: Turn, numbers: Sequence[int]) -> tuple[list[_Day
 
 
 async def _choose_together(turn: Turn, numbers: Sequence[int]) -> list[_Day]:
-    parents = await people.due_parents(turn.session, numbers)
-    seen = await people.seen_by(turn.session, numbers)
+    parents = await next_nudges.due_parents(turn.session, numbers)
+    seen = await tips_seen.seen_by(turn.session, numbers)
     days = [_Day.of(turn, parent, seen[parent.enrolment.id]) for parent in parents]
     await _look_back(turn, days)
     for place, day in enumerate(days):
@@ -167,7 +169,7 @@ async def _put_off(runtime: Runtime, set_aside: Mapping[int, str]) -> list[str]:
     if set_aside:
         async with runtime.turn() as turn:
             for number in set_aside:
-                await people.put_off(turn.session, number, turn.now + timedelta(hours=1))
+                await next_nudges.put_off(turn.session, number, turn.now + timedelta(hours=1))
             await reports.tally(turn.session, set_aside.values())
     return list(set_aside.values())
 
@@ -178,12 +180,14 @@ async def _keep(turn: Turn, days: Sequence[_Day]) -> list[str]:
     for day in days:
         if day.nudge.delivery and day.nudge.delivery.number not in queued:
             day.nudge = Nudge("again")
-    await people.remember_all_seen(turn.session, [day.nudge.seen for day in days if day.nudge.seen])
+    await tips_seen.remember_all(turn.session, [day.nudge.seen for day in days if day.nudge.seen])
     await promise_all(turn, [message for day in days if day.nudge.what != "again" for message in day.end.beside])
-    await people.move_on(turn.session, [day.onward if day.nudge.what == "again" else day.end.onward for day in days])
+    await next_nudges.move_on(
+        turn.session, [day.onward if day.nudge.what == "again" else day.end.onward for day in days]
+    )
     for day in days:
         if day.nudge.what == "completed":
-            await people.complete(turn.session, day.parent.enrolment.id, states.State.COMPLETED, turn.now)
+            await next_nudges.complete(turn.session, day.parent.enrolment.id, states.State.COMPLETED, turn.now)
     return [day.nudge.what for day in days]
 
 
@@ -194,10 +198,10 @@ async def _unchanged(turn: Turn, days: Sequence[_Day], written: int) -> list[_Da
     wrote anything at all meanwhile.
     """
     numbers = [day.parent.enrolment.id for day in days]
-    now = {parent.enrolment.id: parent for parent in await people.due_parents(turn.session, numbers)}
+    now = {parent.enrolment.id: parent for parent in await next_nudges.due_parents(turn.session, numbers)}
     same = [day for day in days if now.get(day.parent.enrolment.id) == day.parent]
     if turn.runtime.database.written != written:
-        seen = await people.seen_by(turn.session, numbers)
+        seen = await tips_seen.seen_by(turn.session, numbers)
         same = [day for day in same if seen[day.parent.enrolment.id] == day.past.seen]
     return same
 
@@ -288,7 +292,7 @@ async def _look_back(turn: Turn, days: Sequence[_Day]) -> None:
 
 async def past_of(turn: Turn, number: int) -> Past:
     """All of what the rules look back on, for one enrolment."""
-    seen = await people.seen_by(turn.session, [number])
+    seen = await tips_seen.seen_by(turn.session, [number])
     offered = await deliveries.last_help_offers(turn.session, [number])
     return Past(seen[number], (await asked_of(turn, [number]))[number], offered.get(number))
 
@@ -355,7 +359,7 @@ async def promise_first(turn: Turn, parent: Parent, today: date, seen: Mapping[s
     if nudge.delivery and not await promise_all(turn, [nudge.delivery]):
         return "again"
     if nudge.seen:
-        await people.remember_all_seen(turn.session, [nudge.seen])
+        await tips_seen.remember_all(turn.session, [nudge.seen])
     return nudge.what
 
 
@@ -543,9 +547,9 @@ async def another(turn: Turn, parent: Parent, once_from: str) -> bool:
     today = local_date(turn.now, enrolment.tz)
     growing = [child for child in parent.growing if not _grown(child, today)]
     children = [child for child in growing if not held(child, turn.now)]
-    if not children or await people.asked_for_on(turn.session, enrolment.id, today):
+    if not children or await tips_seen.asked_for_on(turn.session, enrolment.id, today):
         return False
-    seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
+    seen = (await tips_seen.seen_by(turn.session, [enrolment.id]))[enrolment.id]
     found = next(((tip, child) for child in children if (tip := spare(turn, parent, child, today, seen))), None)
     if found is None:
         return False
@@ -561,7 +565,7 @@ async def another(turn: Turn, parent: Parent, once_from: str) -> bool:
         expires_at=turn.now + timedelta(hours=1),
         local_date=today,
     )
-    await people.remember_seen(turn.session, enrolment.id, tip.id, today, child.id, tip.version, asked_for=True)
+    await tips_seen.remember(turn.session, enrolment.id, tip.id, today, child.id, tip.version, asked_for=True)
     return promised is not None
 
 
@@ -602,7 +606,7 @@ async def resume_ended_pauses(runtime: Runtime) -> dict[str, int]:
     """Pauses whose date has come: the parent is active again and due at the next chosen hour."""
     resumed = 0
     async with runtime.turn() as turn:
-        for number in await people.resuming(turn.session, turn.now, RESUMED_AT_ONCE):
+        for number in await next_nudges.resuming(turn.session, turn.now, RESUMED_AT_ONCE):
             parent = await people.parent_of(turn.session, number)
             if parent is None or parent.enrolment.tz is None or parent.enrolment.paused_until is None:
                 continue

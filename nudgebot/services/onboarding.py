@@ -9,7 +9,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import cohorts, enrolments, nudges, questions, settings_menu
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import people, staff
+from nudgebot.storage import people, staff, tips_seen
 from nudgebot.storage.people import Parent
 
 
@@ -83,7 +83,7 @@ async def join(turn: Turn, parent: Parent) -> None:
     enrolment.state_since = turn.now
     enrolment.awaiting = None
     enrolment.joined_on = enrolment.joined_on or today
-    seen = (await people.seen_by(turn.session, [enrolment.id]))[enrolment.id]
+    seen = (await tips_seen.seen_by(turn.session, [enrolment.id]))[enrolment.id]
     pace = nudges.pace_of(turn, parent, today, seen)
     what = await nudges.promise_first(turn, parent, today, seen, pace=pace)
     welcome = "onboarding.welcome_waiting" if what == "waiting" else "onboarding.welcome"

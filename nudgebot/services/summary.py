@@ -7,7 +7,7 @@ from nudgebot.programme.messages import country_value, date_value, phrase_value
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
-from nudgebot.storage import people
+from nudgebot.storage import tips_seen
 from nudgebot.storage.models import Child
 from nudgebot.storage.people import Parent
 
@@ -29,7 +29,7 @@ async def _pace(turn: Turn, parent: Parent) -> dict[str, object]:
     enrolment = parent.enrolment
     pace = chosen = Pace(enrolment.pace)
     if enrolment.tz:
-        seen = await people.seen_by(turn.session, [enrolment.id])
+        seen = await tips_seen.seen_by(turn.session, [enrolment.id])
         pace = nudges.pace_of(turn, parent, local_date(turn.now, enrolment.tz), seen[enrolment.id])
     has = phrase_value(f"pace.{pace}")
     return has if pace is chosen else phrase_value("pace.for_now", pace=has)

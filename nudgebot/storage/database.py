@@ -21,7 +21,22 @@ from uuid import uuid4
 
 import asyncpg
 import orjson
-from sqlalchemy import ARRAY, ColumnElement, Executable, any_, event, func, insert, literal, make_url, select, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Executable,
+    Table,
+    any_,
+    event,
+    func,
+    insert,
+    literal,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -273,6 +288,12 @@ DATABASE_ERRORS = (
     OSError,
     DatabaseTrouble,
 )
+
+
+def insert_once(session: AsyncSession, table: type | Table) -> object:
+    """An insert that both engines can tell to do nothing on a conflict."""
+    name = session.get_bind().dialect.name
+    return sqlite_insert(table) if name == "sqlite" else postgresql_insert(table)
 
 
 def one_of(session: AsyncSession, column: Any, values: Sequence[Any]) -> ColumnElement[bool]:

@@ -27,10 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage.database import Database, one_of
+from nudgebot.storage.database import Database, insert_once, one_of
 from nudgebot.storage.leases import LEADER
 from nudgebot.storage.models import Delivery, Lease, new_id
-from nudgebot.storage.people import insert_once
 from nudgebot.storage.sweeping import Sweep
 
 # Written into the statement and not bound to it: a partial index serves only a condition known when it is planned.

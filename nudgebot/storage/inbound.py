@@ -10,9 +10,8 @@ from typing import cast
 from sqlalchemy import LargeBinary, Table, delete, func, literal, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage.database import Database, one_of
+from nudgebot.storage.database import Database, insert_once, one_of
 from nudgebot.storage.models import Inbound, new_id
-from nudgebot.storage.people import insert_once
 from nudgebot.storage.sweeping import Sweep
 
 _TABLE = cast(Table, Inbound.__table__)

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage.database import WRITERS_LOCK
+from nudgebot.storage.database import WRITERS_LOCK, insert_once
 from nudgebot.storage.models import Lease
-from nudgebot.storage.people import insert_once
 
 LEADER = "leader"
 LIVES = timedelta(seconds=10)

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from nudgebot.storage.database import insert_once
 from nudgebot.storage.models import Mark
-from nudgebot.storage.people import insert_once
 
 
 async def at(session: AsyncSession, name: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Who is at this address, who is due, and what have they agreed to and seen?"""
+"""Who is at this address, which family do they belong to, and what have they agreed to?"""
 
 from __future__ import annotations
 
@@ -7,34 +7,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from typing import Any, NamedTuple, Protocol, TypeVar
-from typing import cast as as_type
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
-    Integer,
     LargeBinary,
-    Select,
     String,
-    Table,
-    and_,
-    bindparam,
     cast,
     delete,
     exists,
     func,
     literal,
-    literal_column,
     select,
     type_coerce,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import UserDefinedType
 
 from nudgebot.storage.database import one_of
 from nudgebot.storage.encryption import WrongKey
@@ -46,7 +34,6 @@ from nudgebot.storage.models import (
     Enrolment,
     Family,
     NamedCohort,
-    Seen,
     new_id,
 )
 
@@ -128,12 +115,6 @@ class AnyParent(Protocol):
 C = TypeVar("C", bound=AnyChild)
 
 CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"  # no vowels, so no words; nothing that looks like something else
-
-
-def insert_once(session: AsyncSession, table: type | Table) -> object:
-    """An insert that both engines can tell to do nothing on a conflict."""
-    name = session.get_bind().dialect.name
-    return sqlite_insert(table) if name == "sqlite" else postgresql_insert(table)
 
 
 @dataclass
@@ -376,169 +357,6 @@ async def consents(session: AsyncSession, enrolment_id: int) -> list[Consent]:
     return list(await session.scalars(select(Consent).where(Consent.enrolment_id == enrolment_id)))
 
 
-async def due(session: AsyncSession, now: datetime, limit: int) -> list[int]:
-    """Enrolments whose nudge is due, longest waiting first.
-
-    Ordered by the indexed column, and the limit written out: otherwise PostgreSQL scans the table.
-    """
-    return list(await session.scalars(_due(limit), {"now": now}))
-
-
-def first_due() -> Select[*tuple[Any, ...]]:
-    """Asks whether anybody is due by `now`, for `Database.peek`."""
-    return _due(1)
-
-
-@cache
-def _due(limit: int) -> Select[*tuple[Any, ...]]:
-    moment = Enrolment.__table__.c.next_nudge_at
-    return (
-        select(Enrolment.__table__.c.id)
-        .where(moment.is_not(None), moment <= bindparam("now", type_=moment.type))
-        .order_by(moment)
-        .limit(literal_column(str(limit), Integer))
-    )
-
-
-class DueChild(NamedTuple):
-    """A child as far as planning reads it; the columns of `Child` by the same names."""
-
-    id: int
-    name: str | None
-    born_on: date | None
-    due_on: date | None
-    weeks_early: int
-    multiples: int
-    stopped_at: datetime | None
-    held_until: datetime | None
-    held_until_resumed: bool
-    softened_until: datetime | None
-
-
-class DueEnrolment(NamedTuple):
-    """An enrolment, in the same way."""
-
-    id: int
-    family_id: int
-    state: str
-    tz: str | None
-    nudge_time: str
-    pace: str
-    check_ins: int | None
-    past_opt_in: bool
-    next_nudge_at: datetime | None
-    last_nudge_at: datetime | None
-    nudges: int
-    joined_on: date | None
-    asked: list[str]
-
-
-class DueCarer(NamedTuple):
-    channel: str
-    identifier: str
-    language: str
-    unreachable_at: datetime | None
-
-
-@dataclass(slots=True)
-class DueParent:
-    """A parent whose moment has come: plain values, because objects that the ORM watches cost more than all the rules."""
-
-    carer: DueCarer
-    enrolment: DueEnrolment
-    children: list[DueChild]
-
-    @property
-    def language(self) -> str:
-        return self.carer.language
-
-    @property
-    def growing(self) -> list[DueChild]:
-        return growing(self.children)
-
-
-def _columns(table: Table, of: type[Any]) -> list[Column[Any]]:
-    return [table.c[name] for name in of._fields]
-
-
-_CHILDREN, _CARERS, _ENROLMENTS = (as_type(Table, one.__table__) for one in (Child, Carer, Enrolment))
-_SEEN = as_type(Table, Seen.__table__)
-_DUE = [*_columns(_ENROLMENTS, DueEnrolment), *_columns(_CARERS, DueCarer), *_columns(_CHILDREN, DueChild)]
-_CARER_AT = len(DueEnrolment._fields)
-_CHILD_AT = _CARER_AT + len(DueCarer._fields)
-
-
-async def due_parents(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[DueParent]:
-    """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
-    return await _plain_parents(session, one_of(session, _ENROLMENTS.c.id, enrolment_ids))
-
-
-async def plain_parents_at(session: AsyncSession, channel: str, identifiers: Sequence[str]) -> dict[str, DueParent]:
-    """Identifier -> the parent there, for those that are known.  Raises WrongKey as `due_parents` does."""
-    here = and_(_CARERS.c.channel == channel, one_of(session, _CARERS.c.identifier, identifiers))
-    return {parent.carer.identifier: parent for parent in await _plain_parents(session, here)}
-
-
-async def _plain_parents(session: AsyncSession, which: ColumnElement[bool]) -> list[DueParent]:
-    rows = await session.execute(
-        select(*_DUE)
-        .select_from(
-            _ENROLMENTS.join(_CARERS, _CARERS.c.id == _ENROLMENTS.c.carer_id).outerjoin(
-                _CHILDREN, _CHILDREN.c.family_id == _ENROLMENTS.c.family_id
-            )
-        )
-        .where(which)
-        .order_by(_CHILDREN.c.id)
-    )
-    found: dict[int, DueParent] = {}
-    for row in rows.all():
-        parent = found.get(row[0])
-        if parent is None:
-            parent = DueParent(DueCarer(*row[_CARER_AT:_CHILD_AT]), DueEnrolment(*row[:_CARER_AT]), [])
-            found[row[0]] = parent
-        if row[_CHILD_AT] is not None:
-            parent.children.append(DueChild(*row[_CHILD_AT:]))
-    return list(found.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Onward:
-    """What planning makes of an enrolment: the columns it changes."""
-
-    enrolment_id: int
-    next_nudge_at: datetime | None
-    last_nudge_at: datetime | None
-    nudges: int
-    asked: list[str] | None = None  # None = as it was
-
-
-async def move_on(session: AsyncSession, onward: Sequence[Onward]) -> None:
-    """The next moment of each, and what was counted, in one statement for all (two, if some were asked something)."""
-    if not onward:
-        return
-    await session.execute(
-        _MOVE_ON, [{"number": one.enrolment_id, "due": one.next_nudge_at, "last": one.last_nudge_at, "so_far": one.nudges}
-                   for one in onward]
-    )  # fmt: skip
-    asked = [{"number": one.enrolment_id, "put": one.asked} for one in onward if one.asked is not None]
-    if asked:
-        await session.execute(_NOTE_ASKED, asked)
-
-
-_MOVE_ON = (
-    update(_ENROLMENTS)
-    .where(_ENROLMENTS.c.id == bindparam("number"))
-    .values(next_nudge_at=bindparam("due"), last_nudge_at=bindparam("last"), nudges=bindparam("so_far"))
-)
-_NOTE_ASKED = update(_ENROLMENTS).where(_ENROLMENTS.c.id == bindparam("number")).values(asked=bindparam("put"))
-
-
-async def complete(session: AsyncSession, enrolment_id: int, state: str, now: datetime) -> None:
-    await session.execute(
-        update(_ENROLMENTS).where(_ENROLMENTS.c.id == enrolment_id).values(state=state, state_since=now)
-    )
-
-
 async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
     """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
     return await _parents(session, one_of(session, Enrolment.id, enrolment_ids))
@@ -560,117 +378,6 @@ async def _parents(session: AsyncSession, which: ColumnElement[bool]) -> list[Pa
     ):
         children.setdefault(child.family_id, []).append(child)
     return [Parent(carer, enrolment, family, children.get(family.id, [])) for enrolment, carer, family in found]
-
-
-async def put_off(session: AsyncSession, enrolment_id: int, until: datetime) -> None:
-    """This enrolment is due again then."""
-    await session.execute(
-        update(Enrolment)
-        .where(Enrolment.id == enrolment_id)
-        .values(next_nudge_at=until)
-        .execution_options(synchronize_session=False)
-    )
-
-
-async def next_nudge_moment(session: AsyncSession) -> datetime | None:
-    return await session.scalar(select(func.min(Enrolment.next_nudge_at)).where(Enrolment.next_nudge_at.is_not(None)))
-
-
-async def resuming(session: AsyncSession, now: datetime, limit: int) -> list[int]:
-    """Enrolments whose pause may have ended.  A local date can be over somewhere up to 14 h before it is in UTC."""
-    from datetime import timedelta
-
-    today = (now + timedelta(hours=14)).date()
-    return list(
-        await session.scalars(
-            select(Enrolment.id)
-            .where(Enrolment.state == "paused", Enrolment.paused_until.is_not(None), Enrolment.paused_until <= today)
-            .limit(limit)
-        )
-    )
-
-
-async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, dict[str, date]]:
-    """Enrolment -> tip -> the last local date it was sent."""
-    found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
-    rows = await session.execute(
-        select(_SEEN.c.enrolment_id, _SEEN.c.tip_id, type_coerce(func.max(_SEEN.c.on), _AsKept()))
-        .where(one_of(session, _SEEN.c.enrolment_id, enrolment_ids))
-        .group_by(_SEEN.c.enrolment_id, _SEEN.c.tip_id)
-    )
-    for enrolment_id, tip_id, on in rows.all():  # at once: row by row would cost more than the query
-        found[enrolment_id][tip_id] = on if isinstance(on, date) else _day(on)
-    return found
-
-
-class _AsKept(UserDefinedType[Any]):
-    """Whatever the driver gives: a date, or on SQLite its text, which is read once a day and not once a row."""
-
-    cache_ok = True
-
-
-@cache
-def _day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-@dataclass(frozen=True, slots=True)
-class NewSeen:
-    """A tip that an enrolment is sent on a local date; `child_id` is whose age it was chosen for."""
-
-    enrolment_id: int
-    tip_id: str
-    on: date
-    child_id: int | None
-    content_version: str
-
-
-async def remember_all_seen(session: AsyncSession, new: Sequence[NewSeen]) -> None:
-    if new:
-        statement = insert_once(session, _SEEN)
-        await session.execute(
-            statement.on_conflict_do_nothing(),  # type: ignore[attr-defined]
-            [
-                {
-                    "enrolment_id": one.enrolment_id,
-                    "tip_id": one.tip_id,
-                    "on": one.on,
-                    "child_id": one.child_id,
-                    "content_version": one.content_version,
-                    "asked_for": False,
-                }
-                for one in new
-            ],
-        )
-
-
-async def remember_seen(
-    session: AsyncSession,
-    enrolment_id: int,
-    tip_id: str,
-    on: date,
-    child_id: int | None,
-    version: str,
-    *,
-    asked_for: bool = False,
-) -> None:
-    statement = insert_once(session, Seen).values(  # type: ignore[attr-defined]
-        enrolment_id=enrolment_id,
-        tip_id=tip_id,
-        on=on,
-        child_id=child_id,
-        content_version=version,
-        asked_for=asked_for,
-    )
-    await session.execute(statement.on_conflict_do_nothing())
-
-
-async def asked_for_on(session: AsyncSession, enrolment_id: int, on: date) -> int:
-    return (
-        await session.scalar(
-            select(func.count()).where(Seen.enrolment_id == enrolment_id, Seen.on == on, Seen.asked_for)
-        )
-    ) or 0
 
 
 async def set_unreachable(session: AsyncSession, channel: str, identifier: str, at: datetime | None) -> None:

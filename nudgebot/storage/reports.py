@@ -22,8 +22,8 @@ from sqlalchemy.orm import aliased
 
 from nudgebot.programme.heartbeat import Promised
 from nudgebot.programme.report import LATENESS, Case, Counted, Moods, Stay, ThemeTaps
+from nudgebot.storage.database import insert_once
 from nudgebot.storage.models import Answer, Carer, Delivery, Enrolment, Escalation, Family, Heartbeat, Tally
-from nudgebot.storage.people import insert_once
 
 Span = tuple[datetime, datetime]
 """From the first moment to just before the second."""

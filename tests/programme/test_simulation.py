@@ -18,7 +18,7 @@ from nudgebot.programme.planning import local_date, nudge_days
 from nudgebot.programme.simulation import Persona, simulate
 from nudgebot.runtime import Runtime
 from nudgebot.services import nudges, onboarding
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import deliveries, next_nudges, people
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from tests.conftest import KEY, bot_settings
@@ -65,7 +65,7 @@ async def lives_through(runtime: Runtime, clock: MovableClock, enrolment: int, u
     """The tick runs whenever somebody is due."""
     while True:
         async with runtime.database.read() as session:
-            due = await people.next_nudge_moment(session)
+            due = await next_nudges.next_nudge_moment(session)
         assert due is not None
         if local_date(due, tz) >= until:
             break

@@ -23,7 +23,7 @@ from nudgebot.runtime import Runtime
 from nudgebot.scheduler import run_moment
 from nudgebot.services import nudges
 from nudgebot.services.summary import summary_values
-from nudgebot.storage import deliveries, people
+from nudgebot.storage import deliveries, people, tips_seen
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.models import Child, Delivery, Enrolment, Seen
@@ -166,9 +166,9 @@ async def test_planning_together_gives_everybody_what_planning_alone_gives(runti
             assert [(row.content_id, row.params, row.due_at, row.expires_at, row.check_in) for row in one] == [
                 (row.content_id, row.params, row.due_at, row.expires_at, row.check_in) for row in other
             ]
-            assert (await people.seen_by(session, [together]))[together] == (await people.seen_by(session, [alone]))[
-                alone
-            ]
+            assert (await tips_seen.seen_by(session, [together]))[together] == (
+                await tips_seen.seen_by(session, [alone])
+            )[alone]
         assert await due_at(runtime, twins[0][0]) == await due_at(runtime, twins[0][1])
 
 
@@ -372,7 +372,7 @@ async def test_who_stops_or_loses_a_child_between_reading_and_writing_gets_no_ti
             home = select(Enrolment.family_id).where(Enrolment.id == bereaved).scalar_subquery()
             await turn.session.execute(update(Child).where(Child.family_id == home).values(stopped_at=turn.now))
             chosen = next(day.nudge.seen for day in days if day.parent.enrolment.id == another)
-            await people.remember_all_seen(turn.session, [chosen])
+            await tips_seen.remember_all(turn.session, [chosen])
         return await real(runtime, days, written)
 
     monkeypatch.setattr(nudges, "_keep_all", keep_all)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage import deliveries, escalations, inbound, leases, people, sweeping
+from nudgebot.storage import deliveries, escalations, inbound, leases, next_nudges, sweeping
 from nudgebot.storage.database import Database
 from nudgebot.storage.deliveries import NewDelivery, Result
 from nudgebot.storage.models import Delivery, new_id
@@ -197,7 +197,7 @@ async def explained(database: Database, session: AsyncSession, ask: object) -> s
 QUESTIONS = {
     "ix_deliveries_planned": lambda session: deliveries.candidates(session, NOON, (3,), 10),
     "ix_deliveries_sending": lambda session: deliveries.left_in_flight(session, 9),
-    "ix_enrolments_due": lambda session: people.due(session, NOON, 10),
+    "ix_enrolments_due": lambda session: next_nudges.due(session, NOON, 10),
     "ix_inbound_open": lambda session: inbound.open_ones(session, 10),
 }
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import LargeBinary, select, text, type_coerce
 
-from nudgebot.storage import people
+from nudgebot.storage import next_nudges
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing, WrongKey
 from nudgebot.storage.models import Child
@@ -41,7 +41,7 @@ async def births(database: Database) -> set[date | None]:
 
 async def _enrolments(session):
     numbers = [row[0] for row in await session.execute(text("SELECT id FROM enrolments"))]
-    return await people.due_parents(session, numbers)
+    return await next_nudges.due_parents(session, numbers)
 
 
 async def test_afterwards_the_new_key_alone_opens_everything(rotated):
