@@ -185,6 +185,31 @@ msgstr ""
 """,
 }
 
+SAFETY_FILES = {
+    "lexicon.en.yml": "sets: {kid: [baby, child]}\n",
+    "soft_check/reply.en.yml": "text: Just checking.\njoined: Added.\nbuttons: [ok, not_ok]\n",
+    "medical/category.yml": """\
+precedence: {emergency: 1}
+tips_effect: stop
+effect_hours:
+line_kinds: [health]
+buttons: [talk]
+""",
+    "medical/reply.en.yml": """\
+emergency: {text: "Call {emergency} now."}
+status: draft
+""",
+    "medical/rules.en.yml": """\
+rules:
+  blue:
+    severity: emergency
+    phrases: ["@kid is blue"]
+    examples: ["my baby is blue"]
+    look_alikes: ["blue pram"]
+""",
+}
+"""A safety folder as small as it can be; tests that want one write it to a place of theirs."""
+
 
 class ContentFolder:
     """A content folder on disk; every method that changes it returns what reading it then complains about."""

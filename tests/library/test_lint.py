@@ -12,6 +12,7 @@ from nudgebot.library.lint_library import spans
 from nudgebot.library.loader import packaged_content
 from nudgebot.library.reading import grade, sentences
 from nudgebot.library.style import plain, words
+from tests.library.conftest import SAFETY_FILES
 
 KICKS = "tips/i1/i1-play-kicks.en.md"
 CUP = "check_ins/ci-cup.en.yml"
@@ -247,24 +248,8 @@ def test_days_that_follow_each_other_are_one_span():
     assert list(spans([1, 2, 3, 7, 9, 10])) == [(1, 3), (7, 7), (9, 10)]
 
 
-SAFETY = {
-    "lexicon.en.yml": "sets: {kid: [baby, child]}\n",
-    "soft_check/reply.en.yml": "text: Just checking.\njoined: Added.\nbuttons: [ok, not_ok]\n",
-    "medical/category.yml": "precedence: {emergency: 1}\ntips_effect: stop\neffect_hours:\nline_kinds: []\nbuttons: []\n",
-    "medical/reply.en.yml": 'emergency: {text: "Call {emergency} now."}\nstatus: draft\n',
-    "medical/rules.en.yml": """
-rules:
-  blue:
-    severity: emergency
-    phrases: ["@kid is blue"]
-    examples: ["my baby is blue"]
-    look_alikes: ["blue pram"]
-""",
-}
-
-
 def test_the_check_tries_every_example_of_the_distress_rules(styled):
-    for name, text in SAFETY.items():
+    for name, text in SAFETY_FILES.items():
         styled.write(f"safety/{name}", text)
     rules = "safety/medical/rules.en.yml"
     assert complaints(styled, rules, "") == []

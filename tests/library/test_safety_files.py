@@ -10,6 +10,7 @@ import pytest
 from nudgebot.library.problems import Problem, Problems
 from nudgebot.library.safety_files import MAX_REPLY_CHARS, check_examples, load_safety
 from nudgebot.programme.catalogue import SafetyLibrary, Status
+from tests.library.conftest import SAFETY_FILES
 
 SHIPPED = Path(__file__).parents[2] / "content" / "safety"
 CATEGORIES = {
@@ -31,39 +32,17 @@ PLACEHOLDERS = (
     "health_line",
 )
 
-CATEGORY = """\
-precedence: {emergency: 1}
-tips_effect: stop
-effect_hours:
-line_kinds: [health]
-buttons: [talk]
-"""
-RULES = """\
-rules:
-  blue:
-    severity: emergency
-    phrases: ["@kid is blue"]
-    examples: ["my baby is blue"]
-    look_alikes: ["blue pram"]
-"""
-REPLY = """\
-emergency: {text: "Call {emergency} now."}
-status: draft
-"""
-LEXICON = "sets: {kid: [baby, child]}\n"
-SOFT = "text: Just checking.\njoined: Added.\nbuttons: [ok, not_ok]\n"
+RULES = SAFETY_FILES["medical/rules.en.yml"]
+REPLY = SAFETY_FILES["medical/reply.en.yml"]
+CATEGORY = SAFETY_FILES["medical/category.yml"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A small safety folder without a mistake."""
-    (tmp_path / "medical").mkdir()
-    (tmp_path / "soft_check").mkdir()
-    (tmp_path / "medical" / "category.yml").write_text(CATEGORY)
-    (tmp_path / "medical" / "rules.en.yml").write_text(RULES)
-    (tmp_path / "medical" / "reply.en.yml").write_text(REPLY)
-    (tmp_path / "soft_check" / "reply.en.yml").write_text(SOFT)
-    (tmp_path / "lexicon.en.yml").write_text(LEXICON)
+    for name, text in SAFETY_FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     return tmp_path
 
 
