@@ -42,7 +42,7 @@ CHECKOUT = Path(nudgebot.__file__).parents[1]
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 WORDS = "I want to kill myself"
 FIRST_PARENT = 10_000_000
-STARTS_WITHIN = 60.0
+STARTS_WITHIN = 120.0
 SETTLES_WITHIN = 180.0
 
 
