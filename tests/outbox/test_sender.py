@@ -137,6 +137,19 @@ async def test_each_end_of_a_call_is_written_down(runtime, sender, line, outcome
     assert line.chats == [BEN, ANNA]  # safety first, and each once
 
 
+async def test_a_process_that_wakes_between_its_intent_and_the_call_says_nothing_when_another_one_leads(
+    runtime, sender, line, clock
+):
+    number = await promise(runtime, Kind.SAFETY)
+    leading = iter([False])
+    sender.leads = lambda: next(leading, True)
+    await sender.drain()
+    assert (line.said, (await row(runtime, number)).state) == ([], "planned")
+    clock.advance(timedelta(seconds=2))
+    await sender.drain()
+    assert (line.chats, (await row(runtime, number)).state) == ([ANNA], "sent")
+
+
 async def test_a_safety_reply_of_unknown_end_is_said_again_two_seconds_later(runtime, sender, line, clock):
     line.always(Unknown("TimedOut"))
     number = await promise(runtime, Kind.SAFETY)

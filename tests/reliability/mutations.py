@@ -105,7 +105,7 @@ MUTATIONS = (
     Mutation(
         "the last moment before the call is asked, too", SENDER,
         "            if not self.leads():\n                raise NoConnection", "            if False:\n                raise NoConnection",
-        f"{TEST_REPLICAS}::test_a_leader_whose_lease_ran_out_begins_nothing_until_it_has_asked",
+        f"{TEST_SENDER}::test_a_process_that_wakes_between_its_intent_and_the_call_says_nothing_when_another_one_leads",
     ),
     Mutation(
         "a lease that lives is not taken", LEASES,
