@@ -90,9 +90,9 @@ class Runtime:
         self.time.heard(theirs, self.clock.now(), self.clock.monotonic())
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
+    async def turn(self, *, urgent: bool = False) -> AsyncIterator[Turn]:
         """One transaction's worth of work; committed on leaving, and the bell rung if it promised something."""
-        async with self.database.write() as session:
+        async with self.database.write(urgent=urgent) as session:
             turn = Turn(self, session, self.clock.now())
             yield turn
             if self.announces:

@@ -201,8 +201,10 @@ class Sender:
             return 0
         ended, self._ended = self._ended, []
         chosen: list[Due] = []
+        # What became of an answer to distress is written down at once: whoever dies before that sends it again.
+        urgent = any(one.row.lane == 0 for one in ended)
         try:
-            async with self.runtime.turn() as turn:
+            async with self.runtime.turn(urgent=urgent) as turn:
                 await self._record(turn, ended)
                 if self._in_doubt:
                     started = {*self._flying, *(one.row.number for one in self._ended)}

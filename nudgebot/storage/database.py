@@ -8,7 +8,6 @@ differently: a read that turns into a write would fail at once with "database is
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sqlite3
@@ -45,6 +44,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from nudgebot.storage import one_trip
 from nudgebot.storage.encryption import KeyRing, WrongKey, hang_ring
 from nudgebot.storage.models import KeyCheck
+from nudgebot.storage.turnstile import Turnstile
 
 Session = AsyncSession
 """What storage functions take first; the other packages know it by this name only."""
@@ -109,7 +109,7 @@ class Database:
         self.ring = ring
         self.engine = _engine(url)
         hang_ring(self.engine.dialect, ring)
-        self._writer = asyncio.Lock()  # waiting here is fair, waiting in SQLite is not
+        self._stile = Turnstile()
         self._lock: IO[bytes] | None = None
         self.written = 0  # transactions of ours that were committed, or may have been
 
@@ -165,9 +165,12 @@ class Database:
             yield session  # closing gives the connection back; a rollback would empty what was read
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """One transaction, committed on leaving; rolled back by any error."""
-        async with self._writer, AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+    async def write(self, *, urgent: bool = False) -> AsyncIterator[AsyncSession]:
+        """One transaction, committed on leaving; rolled back by any error.  `urgent` ones pass those that wait."""
+        async with (
+            self._stile.passing(urgent=urgent),
+            AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             await session.connection(execution_options={"nudgebot_begin": "write"})
             if not self.sqlite:
                 await session.execute(_ALONE)

@@ -323,7 +323,7 @@ class Away:
         self._kind = type(bot.runtime.database)
 
     def go(self) -> None:
-        def refuse(*_: object) -> Any:
+        def refuse(*_: object, **__: object) -> Any:
             raise OperationalError("BEGIN", {}, Exception("disk I/O error"))
 
         self._patch.setattr(self._kind, "write", refuse)

@@ -477,8 +477,8 @@ async def test_a_commit_that_took_hold_though_it_failed_leaves_nobody_waiting(ru
     safety = await promise(runtime, Kind.SAFETY, ANNA)
     real = type(runtime.database).write
 
-    def write(self: object) -> object:
-        context = real(self)  # type: ignore[arg-type]
+    def write(self: object, *, urgent: bool = False) -> object:
+        context = real(self, urgent=urgent)  # type: ignore[arg-type]
 
         class Cut:
             async def __aenter__(self) -> object:

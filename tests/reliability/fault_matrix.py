@@ -521,10 +521,10 @@ class Away:
         real, when = self._real, self._when
 
         @asynccontextmanager
-        async def write(database: Database) -> AsyncIterator[Any]:
+        async def write(database: Database, *, urgent: bool = False) -> AsyncIterator[Any]:
             if when == "begin":
                 raise OperationalError("BEGIN", {}, Exception("disk I/O error"))
-            async with real(database) as session:
+            async with real(database, urgent=urgent) as session:
                 yield session
                 raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
 

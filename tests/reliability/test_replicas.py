@@ -167,7 +167,7 @@ async def test_while_the_database_cannot_say_who_leads_the_leader_goes_on_listen
 
     real = type(app.runtime.database).write
     try:
-        type(app.runtime.database).write = lambda _: Gone()  # type: ignore[assignment,method-assign]
+        type(app.runtime.database).write = lambda _, **__: Gone()  # type: ignore[assignment,method-assign]
         await until(lambda: not app.term.trusted())
         await anna.says(DESPAIR)
         await anna.sees("emergency", timeout=8)

@@ -186,7 +186,7 @@ class Intake:
         """The transaction.  Returns what was kept but could not be screened in it."""
         taken = [(raw, take_in(raw)) for raw in updates]
         unscreened: list[object] = []
-        async with self.runtime.turn() as turn:
+        async with self.runtime.turn(urgent=True) as turn:
             for raw, one in taken:
                 if one is None:
                     await inbound.set_aside(turn.session, _unreadable(raw, "other"), turn.now)
