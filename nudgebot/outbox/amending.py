@@ -56,7 +56,8 @@ async def _change(runtime: Runtime, channel: Channel, one: Broadcast, row: Arriv
     if one.amending == "delete":
         await channel.take_back(to, row.message_id)
         return
-    said = Promised(row.number, Kind.BROADCAST, str(one.id), row.language, {"words": one.words}, row.sent_at)
+    params = {"words": one.words, "chosen": row.chosen}
+    said = Promised(row.number, Kind.BROADCAST, str(one.id), row.language, params, row.sent_at)
     await channel.edit(to, row.message_id, render(runtime.catalogue, said, runtime.clock.now()))
 
 

@@ -210,8 +210,13 @@ def without_marks(text: str) -> str:
 
 def lock_screen(words: Words) -> str:
     """What somebody else may read on the phone on the table."""
+    return opening(words, LOCK_SCREEN)
+
+
+def opening(words: Words, most: int) -> str:
+    """How it begins, in one line of so many characters."""
     line = " ".join(without_marks(words.text).split())
-    return line if len(line) <= LOCK_SCREEN else f"{line[:LOCK_SCREEN].rstrip()}…"
+    return line if len(line) <= most else f"{line[:most].rstrip()}…"
 
 
 # --- when ---------------------------------------------------------------------------------------------------------

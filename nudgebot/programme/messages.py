@@ -107,6 +107,9 @@ def string_of(text: Text) -> str:
     return "".join(piece.text for piece in text)
 
 
+CHOSEN = "✓ "
+"""Stands before the label of the choice that counts."""
+
 LINK = "link"
 """The verb of a choice that asks us nothing: its one argument is the address it leads to."""
 
@@ -159,6 +162,7 @@ class AfterTap:
     append: Text = ()
     more: Rows = ()  # choices added below
     clear: bool = False  # takes all choices away
+    gone: bool = False  # takes the message itself away: the next one stands in its place
 
 
 # --- values that are put into words when the message is sent ----------------------------------------------------
@@ -375,9 +379,10 @@ def _broadcast(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgo
     """The team's words in the reader's language, or else in the main one; raises KeyError when they are gone."""
     written = promised.params["words"] or {}
     words = written.get(promised.language) or written[catalogue.settings.main_language]
+    chosen = promised.params.get("chosen")
     links = tuple((Choice(label, LINK, (address,), literal=True),) for label, address in words["links"])
     answers = tuple(
-        (Choice(label, "news", (str(promised.number), letter), literal=True),)
+        (Choice(CHOSEN + label if letter == chosen else label, "news", (str(promised.number), letter), literal=True),)
         for letter, label in zip(LETTERS, words.get("answers", ()), strict=False)
     )
     return Outgoing(marked(words["text"]), links + answers, attached=Attachment.of_json(words.get("attached")))

@@ -30,10 +30,13 @@ async def show(turn: Turn, lead: Coordinator, before: int | None = None) -> None
 def _line(turn: Turn, lead: Coordinator, entry: Audit, names: dict[str, str]) -> str:
     there = entry.at.astimezone(zone(turn.catalogue.settings.duty.tz))
     moment = format_datetime(there, "d MMM HH:mm", locale=date_locale(lead.language))
+    action, subject = entry.action.replace("_", " "), _in_words(turn, lead, entry.subject, names)
+    if action.split()[-1:] == subject.split()[:1]:
+        action = action.rpartition(" ")[0]
     facts = (
         _in_words(turn, lead, entry.who, names),
-        entry.action.replace("_", " "),
-        _in_words(turn, lead, entry.subject, names),
+        action,
+        subject,
         _in_words(turn, lead, entry.detail, names),
     )
     return f"{moment}  " + " ".join(fact for fact in facts if fact)

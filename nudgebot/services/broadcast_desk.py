@@ -23,7 +23,7 @@ from nudgebot.services import (
     on_call,
 )
 from nudgebot.services import broadcast_words as in_words
-from nudgebot.services.broadcast_draft import DONE, Act
+from nudgebot.services.broadcast_draft import DONE, REPLACED, Act
 from nudgebot.services.broadcast_words import button
 from nudgebot.services.broadcasts import NotFit, Plan, Preview
 from nudgebot.services.coordinators import TAKE_CASES
@@ -33,7 +33,8 @@ from nudgebot.storage import staff
 from nudgebot.storage.models import Broadcast, Coordinator
 
 AWAITING = "broadcast:"
-"""What a coordinator awaits begins so; then comes until when, and for what: `new`, `new:missed:3`, `12:text:en`, `12:when`."""
+"""What a coordinator awaits begins so; then comes until when, and for what:
+`new`, `new:missed:3`, `12:text:en`, `12:correct:en`, `12:when`."""
 
 WAITS, MOMENT = timedelta(hours=2), "%y%m%d%H%M"
 """What is typed later than this is no news: it may be a parent's own distress, which must be screened."""
@@ -46,6 +47,9 @@ LOOK_HOLDS = timedelta(minutes=30)
 
 LISTED_FOR = timedelta(days=2)
 """A draft that nobody sent, and what has ended."""
+
+ON_A_BUTTON = 24
+"""Characters of a broadcast by which people know it again."""
 
 LARGEST_NUMBER = 2**31 - 1
 
@@ -81,7 +85,8 @@ async def begin(turn: Turn, coordinator: Coordinator) -> None:
     rows: list[tuple[Choice, ...]] = []
     for one in await kept.standing(turn.session, coordinator.id, turn.now - LISTED_FOR):
         state = in_words.state(turn.catalogue, coordinator.language, one)
-        label = say("broadcast.button.number", coordinator.language, number=one.id, state=state)
+        begins = rules.opening(in_words.words_for(turn.catalogue, coordinator.language, one), ON_A_BUTTON)
+        label = say("broadcast.button.number", coordinator.language, number=one.id, state=state, opening=begins)
         rows.append((button(one, label, "show", literal=True),))
     rows.append((Choice("broadcast.button.never_mind", "broadcast", ("0", "0", "never_mind")),))
     await reply(turn, Recipient.coordinator(coordinator), "broadcast.write", rows=rows)
@@ -99,8 +104,8 @@ async def says(turn: Turn, coordinator: Coordinator, written: str, attached: Att
             await _new(turn, coordinator, _only(only), written, attached)
         case [number, "text", language]:
             await _reword(turn, coordinator, await _own_draft(turn, coordinator, number), language, written, attached)
-        case [number, "correct"]:
-            await _correct(turn, coordinator, await _atbutton(turn, number), written, attached)
+        case [number, "correct", language]:
+            await _correct(turn, coordinator, await _atbutton(turn, number), language, written, attached)
         case [number, "when"]:
             await _later(turn, coordinator, await _own_draft(turn, coordinator, number), written)
     return True
@@ -144,7 +149,12 @@ async def _reword(
     if one is None:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.gone")
         return
+    if one.corrects is not None and attached is not None:
+        await reply(turn, Recipient.coordinator(coordinator), "broadcast.wrong.correct_file")
+        return
     plan = Plan.of(one)
+    if one.corrects is not None:  # the picture is no part of what is corrected
+        attached = plan.attached.get(language)
     files = {code: file for code, file in plan.attached.items() if code != language}
     plan = replace(
         plan,
@@ -163,17 +173,18 @@ async def _reword(
 
 
 async def _correct(
-    turn: Turn, coordinator: Coordinator, sent: Broadcast | None, written: str, attached: Attachment | None
-) -> None:
+    turn: Turn, coordinator: Coordinator, sent: Broadcast | None, language: str, written: str,
+    attached: Attachment | None,
+) -> None:  # fmt: skip
     """New words for what has arrived: a draft that goes the same way, also past a second person."""
-    if sent is None or not broadcast_progress.can_amend(sent):
+    if sent is None or not broadcast_progress.can_amend(sent) or language not in sent.words:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.gone")
         return
     if attached is not None:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.wrong.correct_file")
         return
     standing = Plan.of(sent)
-    words = {**standing.written, turn.catalogue.settings.main_language: written}
+    words = {**standing.written, language: written}
     try:
         _is_whole(turn, coordinator, written)
         new = await broadcasts.draft(turn, replace(standing, written=words, audience=Audience()), coordinator)
@@ -300,7 +311,7 @@ async def _look(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) ->
 
 
 async def _text(turn: Turn, coordinator: Coordinator, one: Broadcast, language: str) -> AfterTap | None:
-    if language not in turn.catalogue.settings.languages:
+    if language not in broadcast_draft.languages_of(turn, one):
         return None
     _wait_for(turn, coordinator, f"{one.id}:text:{language}")
     name = turn.catalogue.phrase("language.own_name", language)
@@ -347,8 +358,10 @@ async def tapped(turn: Turn, coordinator: Coordinator, *args: str) -> AfterTap |
         return await broadcast_approval.show(turn, coordinator, one)
     if act in broadcast_approval.ACTS:
         return await broadcast_approval.tapped(turn, coordinator, one, revision, act)
-    if act in ("missed", "answered", "correct"):
+    if act in ("missed", "answered"):
         return await _follow_up(turn, coordinator, one, act, detail)
+    if act == "correct":
+        return await _asks_correction(turn, coordinator, one, detail)
     return await broadcast_progress.tapped(turn, coordinator, one, act)
 
 
@@ -375,20 +388,32 @@ async def _without_number(turn: Turn, coordinator: Coordinator, act: str) -> Aft
 
 
 async def _follow_up(turn: Turn, coordinator: Coordinator, one: Broadcast, act: str, letter: str) -> AfterTap | None:
-    """Asks for the words to those who missed it or answered so, or for those that replace what has arrived."""
-    if one.ended_at is None if act != "correct" else not broadcast_progress.can_amend(one):
+    """Asks for the words to those who missed it or answered so."""
+    if one.ended_at is None:
         return None
     if act == "answered" and (len(letter) != 1 or letter not in rules.LETTERS):
         return None
-    what = {
-        "missed": f"new:missed:{one.id}",
-        "answered": f"new:answered:{one.id}:{letter}",
-        "correct": f"{one.id}:correct",
-    }
-    _wait_for(turn, coordinator, what[act])
-    key = "broadcast.write_correction" if act == "correct" else "broadcast.write_again"
-    await reply(turn, Recipient.coordinator(coordinator), key)
+    only = ["missed", str(one.id)] if act == "missed" else ["answered", str(one.id), letter]
+    _wait_for(turn, coordinator, ":".join(("new", *only)))
+    values = {"readers": in_words.readers(turn.catalogue, coordinator.language, _only(only))}
+    await reply(turn, Recipient.coordinator(coordinator), "broadcast.write_follow_up", values=values)
     return AfterTap()
+
+
+async def _asks_correction(turn: Turn, coordinator: Coordinator, one: Broadcast, language: str) -> AfterTap | None:
+    """For the words that replace what has arrived; where it went in several languages, first for which of them."""
+    to, say = Recipient.coordinator(coordinator), turn.catalogue.phrase
+    languages = [code for code in turn.catalogue.settings.languages if code in one.words]
+    if not languages or not broadcast_progress.can_amend(one) or (language and language not in languages):
+        return None
+    if not language and len(languages) > 1:
+        rows = [(button(one, say("language.own_name", code), "correct", code, literal=True),) for code in languages]
+        await reply(turn, to, "broadcast.which_correction", rows=rows)
+        return AfterTap()
+    language = language or languages[0]
+    _wait_for(turn, coordinator, f"{one.id}:correct:{language}")
+    await reply(turn, to, "broadcast.write_correction", values={"name": say("language.own_name", language)})
+    return REPLACED if len(languages) > 1 else AfterTap()
 
 
 async def _atbutton(turn: Turn, number: str) -> Broadcast | None:

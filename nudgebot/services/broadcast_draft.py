@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from nudgebot.programme.audience import STEPS, Audience
-from nudgebot.programme.messages import AfterTap, Choice
+from nudgebot.programme.messages import CHOSEN, AfterTap, Choice
 from nudgebot.programme.places import country_name
 from nudgebot.runtime import Turn
 from nudgebot.services import broadcast_words as in_words
@@ -19,6 +19,12 @@ LONGEST_CODE = 28
 """Characters of a cohort's code that a button can carry beside all else."""
 
 DONE = AfterTap(clear=True)
+
+REPLACED = AfterTap(clear=True, gone=True)
+"""A question that the next message asks anew: a trail of them would hide what stands."""
+
+HERE = "here"
+"""The detail of a button that leads from a choice back to the draft, in the place of the choice."""
 
 Act = Callable[[Turn, Coordinator, Broadcast, str], Awaitable[AfterTap | None]]
 """What a button does; the text is its detail, or empty."""
@@ -57,7 +63,7 @@ def _looks(one: Broadcast) -> Rows:
 
 
 def rewords(turn: Turn, one: Broadcast) -> Rows:
-    main, *others = turn.catalogue.settings.languages
+    main, *others = languages_of(turn, one)
     say = turn.catalogue.phrase
     translated = [
         (button(one, say("broadcast.button.translate", main, code=code), "text", code, literal=True),)
@@ -65,6 +71,11 @@ def rewords(turn: Turn, one: Broadcast) -> Rows:
     ]
     change = button(one, "broadcast.button.change", "text", main)
     return [*translated, (change, button(one, "broadcast.button.throw_away", "throw_away"))]
+
+
+def languages_of(turn: Turn, one: Broadcast) -> list[str]:
+    """In which it can be written, the main one first; a correction in those only that somebody has got."""
+    return [code for code in turn.catalogue.settings.languages if one.corrects is None or code in one.words]
 
 
 def _readers(turn: Turn, coordinator: Coordinator, one: Broadcast) -> str:
@@ -75,7 +86,7 @@ async def _narrow(turn: Turn, coordinator: Coordinator, one: Broadcast, audience
     one.audience = audience.as_json()
     await changed(turn, one)
     await show(turn, coordinator, one)
-    return DONE
+    return REPLACED
 
 
 async def _age(turn: Turn, coordinator: Coordinator, one: Broadcast, youngest: str) -> AfterTap:
@@ -89,7 +100,7 @@ async def _age(turn: Turn, coordinator: Coordinator, one: Broadcast, youngest: s
     rows = [tuple(choices[start : start + 3]) for start in range(0, len(choices), 3)]
     key = "broadcast.which_oldest" if youngest else "broadcast.which_youngest"
     await reply(turn, Recipient.coordinator(coordinator), key, rows=rows)
-    return DONE
+    return REPLACED
 
 
 async def _span(turn: Turn, coordinator: Coordinator, one: Broadcast, chosen: str) -> AfterTap | None:
@@ -126,23 +137,23 @@ async def _pick(turn: Turn, coordinator: Coordinator, one: Broadcast, which: str
         one.audience = Audience.of_json(standing.as_json() | {which: list(chosen)}).as_json()
         await changed(turn, one)
     choices = [
-        button(one, f"✓ {name}" if each in chosen else name, which, each, literal=True)
+        button(one, CHOSEN + name if each in chosen else name, which, each, literal=True)
         for each, name in offered.items()
     ]
     rows = [tuple(choices[start : start + 2]) for start in range(0, len(choices), 2)]
-    rows.append((button(one, "broadcast.button.go_on", "show"),))
+    rows.append((button(one, "broadcast.button.go_on", "show", HERE),))
     values = {"readers": _readers(turn, coordinator, one)}
     await reply(turn, Recipient.coordinator(coordinator), "broadcast.which", values=values, rows=rows)
-    return DONE
+    return REPLACED
 
 
 async def _everybody(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
     return await _narrow(turn, coordinator, one, Audience())
 
 
-async def _show(turn: Turn, coordinator: Coordinator, one: Broadcast, _: str) -> AfterTap:
+async def _show(turn: Turn, coordinator: Coordinator, one: Broadcast, detail: str) -> AfterTap:
     await show(turn, coordinator, one)
-    return DONE
+    return REPLACED if detail == HERE else DONE
 
 
 def _picks(which: str) -> Act:

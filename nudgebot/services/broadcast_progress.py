@@ -49,7 +49,9 @@ async def content(runtime: Runtime, session: Session, one: Broadcast, language: 
     answers = await kept.answers(session, one.id)
     last = await kept.last_moment(session, one.id) if sums.left else None
     lines = in_words.progress(catalogue, language, one, sums, answers, last, now, runtime.settings.send_rate)
-    values = {"number": one.id, "state": in_words.state(catalogue, language, one), "lines": lines}
+    opening = rules.lock_screen(in_words.words_for(catalogue, language, one))
+    state = in_words.state(catalogue, language, one)
+    values = {"number": one.id, "state": state, "opening": opening, "lines": lines}
     return dict(values), _rows(runtime, language, one, sums, answers, now)
 
 
@@ -77,9 +79,10 @@ def _rows(
     rows: list[tuple[Choice, ...]] = []
     if sums.failed or "too_late" in sums.skipped:
         rows.append((button(one, "broadcast.button.missed", "missed"),))
-    for place, letter in enumerate(rules.LETTERS, start=1):
+    labels = in_words.words_for(runtime.catalogue, language, one).answers
+    for letter, answer in zip(rules.LETTERS, labels, strict=False):
         if answers.get(letter):
-            label = runtime.catalogue.phrase("broadcast.button.answered", language, place=place)
+            label = runtime.catalogue.phrase("broadcast.button.answered", language, label=answer)
             rows.append((button(one, label, "answered", letter, literal=True),))
     return [*rows, *_amends(one, sums, now)]
 

@@ -78,6 +78,11 @@ def looked_at(catalogue: Catalogue, language: str, one: Broadcast, seen: Preview
         say("broadcast.look.lock_screen", line=f"{code}: {line}" if several else line)
         for code, line in seen.lock_screen.items()
     ]
+    if one.corrects is not None and not seen.blockers:
+        lines.append(say("broadcast.look.corrected", count=seen.count, span=span(catalogue, language, seen.seconds)))
+        if seen.count > settings.approval_above:
+            lines.append(say("broadcast.look.second_person", most=settings.approval_above))
+        return "\n".join([*lines, *seen.worries])
     if not seen.blockers or seen.members:
         lines.append(
             say("broadcast.look.count", count=seen.count, readers=readers(catalogue, language, _audience(one)))
@@ -142,7 +147,7 @@ def progress(
         until = moment_in_words(ends, now, tz, language)
         key = "broadcast.progress.left" if one.state == State.RUNNING else "broadcast.progress.left_standing"
         lines.append(say(key, count=sums.left, when=until, zone=tz))
-    words = _words_for(catalogue, language, one)
+    words = words_for(catalogue, language, one)
     for letter, label in zip(rules.LETTERS, words.answers, strict=False):
         lines.append(say("broadcast.progress.answer", label=label, count=answers.get(letter, 0)))
     if one.amending:
@@ -150,7 +155,8 @@ def progress(
     return "\n".join(lines)
 
 
-def _words_for(catalogue: Catalogue, language: str, one: Broadcast) -> Words:
+def words_for(catalogue: Catalogue, language: str, one: Broadcast) -> Words:
+    """As a reader of this language has them."""
     stored = one.words.get(language) or one.words.get(catalogue.settings.main_language)
     return Words.of_json(stored or next(iter(one.words.values())))
 

@@ -154,11 +154,17 @@ async def preview_correction(runtime: Runtime, one: Broadcast, language: str | N
     """The same of words that replace those of a broadcast where it has arrived: in so many chats."""
     async with runtime.database.read() as session:
         arrived = await broadcasts.counts(session, one.corrects or 0)
+        before = await broadcasts.by_number(session, one.corrects or 0)
     count, words = arrived.get(("sent", ""), 0), Plan.of(one).words
     locked = {code: rules.lock_screen(each) for code, each in words.items()}
     blockers = [] if count else [Says("broadcast.wrong.nobody_got_it")]
+    stays = [code for code, each in one.words.items() if before is not None and before.words.get(code) == each]
     said, seconds = in_words(runtime.catalogue, blockers, language), count / AMENDED_A_SECOND
-    return Preview(words, locked, count, {}, {}, 0, seconds, 0, said, ())
+    names = [runtime.catalogue.phrase("language.own_name", code) for code in stays]
+    worries = in_words(
+        runtime.catalogue, [Says("broadcast.worry.uncorrected", {"name": name}) for name in names], language
+    )
+    return Preview(words, locked, count, {}, {}, 0, seconds, 0, said, worries)
 
 
 def in_words(catalogue: Catalogue, found: Sequence[Says], language: str | None = None) -> list[str]:

@@ -10,7 +10,7 @@ import secrets
 from datetime import timedelta
 
 from nudgebot.channels.base import Address
-from nudgebot.programme.messages import Choice, Kind, phrase_value
+from nudgebot.programme.messages import CHOSEN, Choice, Kind, phrase_value
 from nudgebot.runtime import Turn
 from nudgebot.services import cases, conversations, escalations, on_call
 from nudgebot.services.promises import Recipient, promise, reply
@@ -174,7 +174,7 @@ async def show_team(turn: Turn, reader: Coordinator) -> None:
 
 
 def _named(words: str, act: str, number: int) -> Choice:
-    mark = "✓ " if act == "let_in" else ""
+    mark = CHOSEN if act == "let_in" else ""
     return Choice(f"{mark}{words}", "team", (act, str(number)), literal=True)
 
 

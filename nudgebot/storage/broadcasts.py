@@ -7,7 +7,7 @@ few seconds' worth at a time: so a pause has only those few to take out again, a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -504,6 +504,7 @@ class Arrived:
     message_id: str
     language: str
     sent_at: datetime
+    chosen: str | None = None  # the letter of the reader's answer
 
 
 async def to_amend(session: AsyncSession, now: datetime) -> list[Broadcast]:
@@ -528,4 +529,11 @@ async def arrived_after(session: AsyncSession, number: int, after: int, limit: i
         .order_by(_TABLE.c.id)
         .limit(limit)
     )
-    return [Arrived(*row) for row in rows]
+    found = [Arrived(*row) for row in rows]
+    given = await session.execute(
+        select(Answer.delivery_id, Answer.choice)
+        .where(Answer.question == question(number), Answer.delivery_id.in_([one.number for one in found]))
+        .order_by(Answer.id)
+    )
+    chosen = {delivery: letter for delivery, letter in given}
+    return [replace(one, chosen=chosen.get(one.number)) for one in found]

@@ -27,7 +27,24 @@ MAY_NOT = ("Paul the author", "Tom who was revoked", "Anna the parent", "a stran
 CHATS = {name: str(place) for place, name in enumerate((*MAY, *MAY_NOT), start=1)}
 OTHER_ACTS = ("show", "undo", "pause", "resume", "cancel", "cancel_yes", "delete", "delete_yes", "missed", "answered")
 ACTS = (*broadcast_desk.DRAFT_ACTS, *broadcast_approval.ACTS, *OTHER_ACTS, "correct", "new", "never_mind", "")
-DETAILS = ("", "now", "morning", "en", "xx", "GB", "demo", "a", "z", *STEPS, "birth-y1", "y1-birth", "-", "²", "9" * 30)
+DETAILS = (
+    "",
+    "here",
+    "now",
+    "morning",
+    "en",
+    "xx",
+    "GB",
+    "demo",
+    "a",
+    "z",
+    *STEPS,
+    "birth-y1",
+    "y1-birth",
+    "-",
+    "²",
+    "9" * 30,
+)
 NUMBERS = [str(number) for number in range(1, len(State) + 1)]
 
 

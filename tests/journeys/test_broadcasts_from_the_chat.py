@@ -144,7 +144,9 @@ async def test_ruth_writes_looks_sends_and_reads_the_numbers_in_one_message(
     await waits(timedelta(seconds=40))
     assert got(chats) == set(chats[2:])
     shown = now_shown(ruth, card)
-    assert shown.text.startswith("Broadcast 1: finished\nSent: 10 of 12\nFailed: 1 (blocked)\n1 left out: in grief")
+    assert shown.text.startswith(
+        f"Broadcast 1: finished\n“{WORDS}”\nSent: 10 of 12\nFailed: 1 (blocked)\n1 left out: in grief"
+    )
     assert shown.labels == ["Write to those who missed it", "Correct it", "Delete it"]
     assert test.text == WORDS  # her own copy counts for nobody
     assert [(one.author is not None, one.state) for one in await rows(Broadcast)] == [(True, "finished")]
@@ -171,6 +173,11 @@ async def test_readers_are_chosen_by_buttons_and_each_choice_narrows(hires, fami
     assert "children from 3 months to 1 year, United Kingdom" in which.text
     assert "✓ United Kingdom" in which.labels
     _, [draft] = await taps(ruth, "Go on", which)
+    left = [one.text for one in ruth.chat if one.from_bot and not one.deleted]
+    assert len([one for one in left if one.startswith(("For:", "And under", "Families with"))]) == 0, (
+        "no trail of choices"
+    )
+    assert len([one for one in left if one.startswith("Broadcast 1, not sent")]) == 1
     await taps(ruth, "Look at it", draft)
     await waits()
     assert "3 would get it: children from 3 months to 1 year, United Kingdom." in ruth.last.text
@@ -190,7 +197,7 @@ async def test_undo_within_a_minute_sends_nothing_and_leaves_the_draft(hires, fa
     assert not got(chats)
     [one] = await rows(Broadcast)
     assert (one.state, one.looked_at) == ("draft", None)
-    assert now_shown(ruth, card).text == "Broadcast 1: draft\nNothing of it was sent."
+    assert now_shown(ruth, card).text == f"Broadcast 1: draft\n“{WORDS}”\nNothing of it was sent."
     toast, _ = await taps(ruth, "Open the draft", now_shown(ruth, card))
     assert ruth.last.text.startswith("Broadcast 1, not sent.")
 
@@ -255,13 +262,14 @@ async def test_pause_is_exact_and_the_card_follows_and_going_on_reaches_the_rest
 
     await sam.says("/broadcast")  # stopping and going on wait for nobody in particular
     await bot.quiet()
-    await taps(sam, "Broadcast 1: paused")
+    await taps(sam, "1, paused: Free check-ups on Friday…")
     toast, _ = await taps(sam, "Go on")
     assert toast == "It goes on."
     await waits()
     assert got(chats) == set(chats)
+    finished = f"Broadcast 1: finished\n“{WORDS}”\nSent: 16 of 16"
     for reader in (ruth, sam):
-        assert any(one.text.startswith("Broadcast 1: finished\nSent: 16 of 16") for one in reader.chat)
+        assert any(one.text.startswith(finished) for one in reader.chat)
     counts = [
         sum(WORDS in str(one.content.get("text")) for one in bot.standin.world.chats[chat].messages.values())
         for chat in chats
@@ -350,7 +358,7 @@ async def test_two_race_to_approve_the_first_wins_and_nobody_approves_their_own(
     assert toast == "Nobody approves their own: somebody else of the team has to."
     await sam.says("/broadcast")
     await bot.quiet()
-    await taps(sam, "Broadcast 1: waits for a second person")
+    await taps(sam, "1, waits for a second person: Free check-ups on Friday…")
     assert "Approve" in sam.last.labels  # the question once more, for whom it has scrolled away
 
     async with bot.at_once():
@@ -548,7 +556,7 @@ async def test_answers_are_kept_counted_and_can_be_written_to(bot, hires, joins,
     assert [(one.question, one.choice) for one in await rows(Answer)] == [
         ("news:1", "a"), ("news:1", "a"), ("news:1", "b"),
     ]  # fmt: skip
-    await taps(ruth, "Write to those with answer 1", shown)
+    await taps(ruth, "Write to “I will come”", shown)
     [draft] = await tells(ruth, "Bring a cup")
     assert "For: who gave answer 1 to broadcast 1." in draft.text
     await taps(ruth, "Look at it", draft)
@@ -598,9 +606,20 @@ async def test_a_picture_goes_with_its_words_and_none_goes_without(bot, hires, f
     await bot.quiet()
     await taps(ruth, "Look at it")
     await waits()
+    await taps(ruth, "Change text")  # the words once more; the picture is no part of it
+    await ruth.sends_photo("Free milk on Sunday")
+    await bot.quiet()
+    assert "Only the words can be corrected" in ruth.last.text
+    await taps(ruth, "Change text")
+    await ruth.says("Free milk on Sunday")
+    await bot.quiet()
+    await taps(ruth, "Look at it")
+    await waits()
     await taps(ruth, "Correct it now")
     await waits(timedelta(seconds=15))
-    assert got(chats, "Free milk on Saturday") == set(chats)
+    assert got(chats, "Free milk on Sunday") == set(chats)
+    [first, *_] = [one for one in bot.standin.world.chats[chats[0]].messages.values() if one.by_bot]
+    assert "photo" in first.content
 
 
 # --- what was sent is changed -----------------------------------------------------------------------------------------
@@ -617,7 +636,7 @@ async def test_what_was_sent_is_corrected_where_it_has_arrived_and_then_deleted(
     assert "it corrects broadcast 1 where it has arrived" in draft.text
     await taps(ruth, "Look at it")
     await waits()
-    assert "8 would get it" in ruth.last.text
+    assert "Arrived so far: 8. Correcting all of them takes about 2 s." in ruth.last.text
     await taps(ruth, "Correct it now")
     await waits(timedelta(seconds=20))
     assert got(chats, "Free milk on Saturday") == set(chats)
@@ -631,6 +650,93 @@ async def test_what_was_sent_is_corrected_where_it_has_arrived_and_then_deleted(
     assert not got(chats, "Free milk")
     assert {one.state for one in await rows(Delivery) if one.kind == "broadcast" and one.lane == 4} == {"sent"}
     assert [one.action for one in await rows(Audit)][-2:] == ["corrected", "deleted"]
+
+
+@pytest.fixture
+def speaks_spanish(bot):
+    """The programme also has Spanish, and these chats read it."""
+
+    async def speaks_spanish(*chats: int) -> None:
+        known = bot.runtime.catalogue
+        settings = replace(known.settings, languages=("en", "es"))
+        phrases = {**known.phrases, "es": {"language.own_name": "Español"}}
+        bot.runtime.library = bot.runtime.catalogue = replace(known, settings=settings, phrases=phrases)
+        async with bot.runtime.turn() as turn:
+            for chat in chats:
+                parent = await people.parent_at(turn.session, "telegram", str(chat))
+                parent.carer.language = "es"
+
+    return speaks_spanish
+
+
+async def test_each_language_is_corrected_for_those_who_got_it(
+    bot, hires, families, speaks_spanish, tells, taps, waits, got
+):
+    ruth, chats = await hires("Ruth"), await families(4)
+    await speaks_spanish(*chats[:2])
+    await tells(ruth, "/broadcast")
+    await tells(ruth, "Free milk on Friday")
+    await taps(ruth, "Text in es")
+    await tells(ruth, "Leche gratis el viernes")
+    await taps(ruth, "Look at it")
+    await waits()
+    assert "es: 2, en: 2" in ruth.last.text
+    _, [card] = await taps(ruth, "Send now")
+    await waits(A_MINUTE)
+    assert got(chats, "Leche gratis el viernes") == set(chats[:2])
+
+    _, [which] = await taps(ruth, "Correct it", now_shown(ruth, card))
+    assert which.text.startswith("Which text is wrong?")
+    assert which.labels == ["English", "Español"]
+    _, [asked] = await taps(ruth, "Español", which)
+    assert "the corrected text (Español)" in asked.text
+    await tells(ruth, "Leche gratis el sábado")
+    await taps(ruth, "Look at it")
+    await waits()
+    assert "The text in English stays as it is: correct it too, if it is wrong there." in ruth.last.text
+    await taps(ruth, "Change text")
+    await tells(ruth, "Free milk on Saturday")
+    await taps(ruth, "Look at it")
+    await waits()
+    assert "stays as it is" not in ruth.last.text
+    await taps(ruth, "Correct it now")
+    await waits(timedelta(seconds=15))
+    assert got(chats, "Leche gratis el sábado") == set(chats[:2])
+    assert got(chats, "Free milk on Saturday") == set(chats[2:])
+    assert not got(chats, "viernes") | got(chats, "Friday")
+
+
+@on_one_engine
+async def test_nobody_is_sent_a_language_they_did_not_get_when_another_is_corrected(
+    hires, families, speaks_spanish, sends, tells, taps, waits, got
+):
+    ruth, chats = await hires("Ruth"), await families(2)
+    await speaks_spanish(chats[0])
+    card = await sends(ruth, "Free milk on Friday")
+    await taps(ruth, "Correct it", card)
+    [draft] = await tells(ruth, "Free milk on Saturday")
+    assert draft.labels == ["Look at it", "Change text", "Throw away"]
+
+
+@on_one_engine
+async def test_an_answer_stays_ticked_when_the_words_above_it_are_corrected(
+    hires, joins, looks, tells, taps, waits, rows
+):
+    ruth, anna = await hires("Ruth"), await joins("Anna")
+    await looks(ruth, "Free milk on Friday\n[I will come]\n[I cannot]")
+    _, [card] = await taps(ruth, "Send now")
+    await waits(A_MINUTE)
+    await taps(anna, "I will come")
+    sent = anna.last
+    await waits()
+    await taps(ruth, "Correct it", now_shown(ruth, card))
+    await tells(ruth, "Free milk on Saturday\n[I will come]\n[I cannot]")
+    await taps(ruth, "Look at it")
+    await waits()
+    await taps(ruth, "Correct it now")
+    await waits(timedelta(seconds=15))
+    assert now_shown(anna, sent).text == "Free milk on Saturday"
+    assert now_shown(anna, sent).labels == ["✓ I will come", "I cannot"]
 
 
 @on_one_engine

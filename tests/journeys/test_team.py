@@ -218,7 +218,7 @@ async def test_the_log_is_read_in_pages_names_people_and_holds_no_words(bot, hir
     assert len(page.text.split("\n\n")[0].splitlines()) == 20
     assert page.text.startswith("22 Nov 12:")
     assert page.text.splitlines()[-3].endswith("Ruth on duty self")
-    assert "shell exported cohort cohort clinic-7" in page.text
+    assert "shell exported cohort clinic-7" in page.text
     _, [older] = await taps(lena, "Older", page)
     assert "Ruth acknowledged case 1" in older.text
     assert "Lena joined team as lead" in older.text

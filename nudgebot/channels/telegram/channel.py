@@ -25,11 +25,8 @@ from nudgebot.channels.base import (
 )
 from nudgebot.channels.telegram.callback_data import encode
 from nudgebot.channels.telegram.http import AiohttpRequest, NotSent, PerhapsSent, Throttled
-from nudgebot.programme.messages import LINK, Choice, Outgoing, Rows, Text
+from nudgebot.programme.messages import CHOSEN, LINK, Choice, Outgoing, Rows, Text
 from nudgebot.telemetry import log
-
-CHOSEN = "✓ "
-"""Stands before the label of the choice that counts."""
 
 BREAK = "\n\n· · ·\n"
 """Between a message's text and the line that a tap added; what stands after it is replaced by the next tap."""

@@ -455,6 +455,12 @@ class Intake:
     async def _answer(self, answering: Answering) -> None:
         after = answering.after
         await self.channel.answer(answering.tap_id, after.toast)
+        if (
+            after.gone
+            and answering.tapped.handle is not None
+            and await self.channel.delete(answering.tapped.address, [answering.tapped.message_id])
+        ):
+            return
         if after.mark or after.append or after.more or after.clear:
             catalogue, language = self.runtime.catalogue, answering.language
             more = tuple(
