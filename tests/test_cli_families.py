@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from nudgebot.storage import audit_log, people
+from nudgebot.storage import audit_log, people, tags
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
 from nudgebot.storage.models import Answer, new_id
@@ -39,6 +39,7 @@ def families(within):
         ben.carer.unreachable_at = now
         for parent in (anna, ben):
             parent.family.cohort = "spring-clinic"
+        await tags.put(session, ben.family.id, "visited", now)
         return anna.family.code, ben.family.code
 
     return within(join)
@@ -50,6 +51,7 @@ def test_a_family_is_shown_as_in_the_chat_and_that_is_recorded(nudgebot, within,
     assert "Child: 8 months old." in out
     assert "they blocked the bot" in out
     assert "Cohort: spring-clinic" in out
+    assert "Tags: visited." in out
     trail = within(audit_log.trail)
     assert [(one.who, one.action, one.subject) for one in trail] == [
         ("shell", "viewed_family", f"family:{families[1]}")
@@ -68,8 +70,10 @@ def test_a_group_is_exported_as_codes_with_reachability_and_nothing_else(nudgebo
     assert (code, out.splitlines()[0].partition(" in ")[0]) == (0, "2 parent(s)")
     with file.open(newline="") as opened:
         rows = list(csv.reader(opened))
-    assert rows[0] == ["code", "state", "reachable"]
-    assert sorted(rows[1:]) == sorted([[families[0], "active", "yes"], [families[1], "active", "no"]])
+    assert rows[0] == ["code", "state", "reachable", "last answered", "tags"]
+    assert sorted(rows[1:]) == sorted(
+        [[families[0], "active", "yes", "", ""], [families[1], "active", "no", "", "visited"]]
+    )
     assert (
         "There is no cohort autumn; there are demo, spring-clinic."
         in nudgebot("cohort", "export", "autumn", "--csv", file)[2]
@@ -81,6 +85,14 @@ def test_a_broadcast_may_go_to_a_group_that_was_made_in_the_chat(nudgebot, famil
     code, out, err = nudgebot("broadcast", "preview", "--text", "hello", "--cohort", "spring-clinic")
     assert (code, err) == (0, "")
     assert "1" in out
+
+
+def test_a_broadcast_may_go_to_those_with_a_tag_and_to_none_with_a_tag_that_nobody_has(nudgebot, families):
+    code, out, err = nudgebot("broadcast", "preview", "--text", "hello", "--tag", "visited")
+    assert (code, err) == (2, "Nobody would get it: everybody of this audience is left out, as counted above.")
+    assert "1 left out: cannot be reached" in out
+    code, _, err = nudgebot("broadcast", "preview", "--text", "hello", "--tag", "seen")
+    assert (code, err) == (2, "No family has the tag seen; there is visited.")
 
 
 def test_ratings_count_the_standing_answers_of_the_wording_of_today(nudgebot, within, families, catalogue):

@@ -62,6 +62,7 @@ Days = Annotated[str | None, typer.Option("--days", help="Only families with a c
 Languages = Annotated[list[str] | None, typer.Option("--lang", help="Only readers of this language; may be repeated.")]
 Countries = Annotated[list[str] | None, typer.Option("--country", help="Only families there: GB; may be repeated.")]
 Cohorts = Annotated[list[str] | None, typer.Option("--cohort", help="Only this cohort; may be repeated.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only families with this tag; may be repeated.")]
 Without = Annotated[list[int] | None, typer.Option("--without", help="Not who got the broadcast of this number.")]
 When = Annotated[
     str | None, typer.Option("--when", help="When it begins, by the programme's clock: 2026-12-01 09:00. Else now.")
@@ -78,13 +79,13 @@ Until = Annotated[
 @broadcast.command()
 def preview(
     text: Text = None, file: File = None, days: Days = None, lang: Languages = None, country: Countries = None,
-    cohort: Cohorts = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
+    cohort: Cohorts = None, tag: Tags = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
 ) -> None:  # fmt: skip
     """Who would get it, who is left out and why, how it looks and how long it takes.  Nothing is written."""
 
     async def work() -> None:
         async with open_runtime_here() as runtime:
-            plan = _plan(runtime, text, file, days, lang, country, cohort, without, when, hour, until)
+            plan = _plan(runtime, text, file, days, lang, country, cohort, tag, without, when, hour, until)
             await _look(runtime, plan)
 
     run_async(work)
@@ -93,7 +94,7 @@ def preview(
 @broadcast.command()
 def send(
     text: Text = None, file: File = None, days: Days = None, lang: Languages = None, country: Countries = None,
-    cohort: Cohorts = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
+    cohort: Cohorts = None, tag: Tags = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay, and show how far it is.")] = False,
 ) -> None:  # fmt: skip
@@ -102,7 +103,7 @@ def send(
 
     async def look() -> tuple[Plan, int]:
         async with open_runtime_here() as runtime:
-            plan = _plan(runtime, text, file, days, lang, country, cohort, without, when, hour, until)
+            plan = _plan(runtime, text, file, days, lang, country, cohort, tag, without, when, hour, until)
             return plan, (await _look(runtime, plan)).count
 
     async def work() -> int:
@@ -206,7 +207,7 @@ def _unknown(number: int) -> BadSettings:
 
 def _plan(
     runtime: Runtime, text: str | None, files: list[Path] | None, days: str | None, languages: list[str] | None,
-    countries: list[str] | None, cohorts: list[str] | None, without: list[int] | None, when: str | None,
+    countries: list[str] | None, cohorts: list[str] | None, tags: list[str] | None, without: list[int] | None, when: str | None,
     hour: str | None, until: str | None,
 ) -> Plan:  # fmt: skip
     from nudgebot.programme.audience import Audience
@@ -220,7 +221,7 @@ def _plan(
         raise BadSettings(f"--days: {wrong}") from None
     audience = Audience(
         youngest, oldest, tuple(languages or ()), tuple(one.upper() for one in countries or ()),
-        tuple(cohorts or ()), tuple(without or ()),
+        tuple(cohorts or ()), tuple(tags or ()), tuple(without or ()),
     )  # fmt: skip
     tz = settings.duty.tz
     return Plan(

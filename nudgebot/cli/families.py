@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -42,14 +41,15 @@ def family(
 def list_cohorts() -> None:
     """The cohorts, and how many of each can be reached."""
     from nudgebot.services import cohorts
-    from nudgebot.storage import people
+    from nudgebot.storage import cohorts as kept
 
     async def work() -> Table:
         table = Table("cohort", "parents", "reachable", box=None)
         async with open_runtime_here() as runtime, runtime.turn() as turn:
+            sizes = await kept.sizes(turn.session)
             for code in await cohorts.codes(turn):
-                sums = cohorts.counts(await people.cohort_members(turn.session, code))
-                table.add_row(code, str(sums["members"]), str(sums["reachable"]))
+                size = sizes.get(code, kept.Size())
+                table.add_row(code, str(size.members), str(size.reachable))
         return table
 
     out.print(run_async(work))
@@ -59,24 +59,22 @@ def list_cohorts() -> None:
 def export_cohort(
     name: Name, file: Annotated[Path, typer.Option("--csv", help="The file to write.", dir_okay=False)]
 ) -> None:
-    """A cohort as a list of codes, each with its state and whether a message reaches them.  No names."""
+    """A cohort as a list of codes: their state, whether a message reaches them, when they last answered, their tags."""
     from nudgebot.services import cohorts
-    from nudgebot.storage import audit_log, people
+    from nudgebot.storage import audit_log
 
-    async def work() -> list[people.Member]:
-        async with open_runtime_here() as runtime, runtime.turn() as turn:
-            known = await cohorts.codes(turn)
-            if name not in known:
-                raise BadSettings(f"There is no cohort {name}; there are {', '.join(known) or 'none'}.")
-            await audit_log.write(turn.session, turn.now, audit_log.SHELL, "exported_cohort", f"cohort:{name}"[:48])
-            return await people.cohort_members(turn.session, name)
+    async def work() -> bytes:
+        async with open_runtime_here() as runtime:
+            async with runtime.turn() as turn:
+                known = await cohorts.codes(turn)
+                if name not in known:
+                    raise BadSettings(f"There is no cohort {name}; there are {', '.join(known) or 'none'}.")
+                await cohorts.record_export(turn, audit_log.SHELL, name)
+            return await cohorts.as_csv(runtime.database, name, runtime.catalogue.settings.duty.tz)
 
-    members = run_async(work)
+    listed = run_async(work)
     try:
-        with file.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.writer(opened)
-            writer.writerow(("code", "state", "reachable"))
-            writer.writerows((one.code, one.state, "yes" if one.reachable else "no") for one in members)
+        file.write_bytes(listed)
     except OSError as error:
         raise BadSettings(f"--csv: {file} cannot be written: {error.strerror}.") from None
-    out.print(f"{len(members)} parent(s) in {file}.", markup=False, highlight=False)
+    out.print(f"{len(listed.splitlines()) - 1} parent(s) in {file}.", markup=False, highlight=False)

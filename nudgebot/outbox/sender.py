@@ -31,7 +31,7 @@ from nudgebot.outbox.limits import BULK_LANES, Limits
 from nudgebot.outbox.outcomes import HALT, State, result_of, unknown
 from nudgebot.programme.messages import Kind, NothingToSay, Promised, render
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import enrolments
+from nudgebot.services import cohorts, enrolments
 from nudgebot.storage import broadcasts, deliveries, letters, people
 from nudgebot.storage.database import DATABASE_ERRORS, Session
 from nudgebot.storage.deliveries import Due, Result
@@ -308,6 +308,9 @@ class Sender:
                 params = {**params, "words": await self._words_of(row.content_id)}
             elif row.kind == Kind.PICTURE:
                 params = {**params, "picture": self.runtime.pictures.get(params["chart"])}
+            elif row.kind == Kind.LIST:
+                name, tz = params["cohort"], self.runtime.catalogue.settings.duty.tz
+                params = {**params, "file": (f"{name}.csv", await cohorts.as_csv(self.runtime.database, name, tz))}
             promised = Promised(row.number, Kind(row.kind), row.content_id, row.language, params, row.created_at)
             message = render(self.runtime.catalogue, promised, now)
             patience = PATIENCE.get(row.lane, BULK_PATIENCE)

@@ -1,12 +1,12 @@
 """Who belongs to a broadcast's audience, and who of them is left out, under which name?
 
-Belonging is what the sender asked for: a child's age, a language, a country, a cohort.  Being left out is what the
+Belonging is what the sender asked for: a child's age, a language, a country, a cohort, a tag.  Being left out is what the
 programme owes a family, whatever was asked for.  What a parent answered to a check-in is never asked here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -43,6 +43,7 @@ class Audience:
     languages: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     without: tuple[int, ...] = ()
     missed: tuple[int, ...] = ()
     answered: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Member:
     got: bool = False  # one of the broadcasts whose readers are left out
     missed: bool = False  # one of the broadcasts that are sent after to those who missed them
     answered: bool = False  # as was asked for
+    tags: Collection[str] = ()  # as far as they were asked for
 
 
 class Exclusion(StrEnum):
@@ -122,6 +124,8 @@ def belongs(audience: Audience, member: Member, on: date) -> bool:
     ):
         if wanted and has not in wanted:
             return False
+    if audience.tags and not {*audience.tags} & {*member.tags}:
+        return False
     if (audience.missed and not member.missed) or (audience.answered and not member.answered):
         return False
     return not audience.by_age or not member.readable or any(_of_age(audience, kid, on) for kid in member.kids)

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     SUPPORT = "support"  # the lines of a country
     CHECK_IN = "check_in"  # on a message of its own
     PICTURE = "picture"  # a chart for the team
+    LIST = "list"  # a table as a file, for the team
     TIP_AGAIN = "tip_again"  # today's tip, shown once more without its questions
     NUDGE = "nudge"  # the daily message: a tip or a hello, perhaps with a check-in
     PREVIEW = "preview"  # a daily message as a parent would have it, shown to the team
@@ -65,6 +66,7 @@ PROMISES: Mapping[Kind, Promise] = {
     Kind.REPLY: Promise(1, False, timedelta(hours=1)),
     Kind.CARD: Promise(1, False, timedelta(hours=1)),
     Kind.PICTURE: Promise(1, False, timedelta(hours=1)),
+    Kind.LIST: Promise(1, False, timedelta(hours=1)),
     Kind.TIP_AGAIN: Promise(1, False, timedelta(hours=1)),
     Kind.PREVIEW: Promise(1, False, timedelta(hours=1)),
     Kind.SUPPORT: Promise(1, True, timedelta(hours=24)),
@@ -138,6 +140,14 @@ Rows = tuple[tuple[Choice, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """Made here, and sent as a document."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message ready for a channel."""
 
@@ -148,6 +158,7 @@ class Outgoing:
     silent: bool = False
     protected: bool = False  # cannot be forwarded or saved
     picture: bytes | None = None  # a PNG; the text is its caption
+    file: File | None = None  # the text is its caption then, too
     qr: str = ""  # a link that stands above the words as a picture to be scanned
     attached: Attachment | None = None  # a photo or document; the text is its caption then
     about: Mapping[str, object] = field(default_factory=dict)  # for machines: {"case": 12, "severity": "urgent"}
@@ -368,6 +379,12 @@ def _picture(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoin
     return replace(_reply(catalogue, promised, now), picture=promised.params["picture"])
 
 
+def _list(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
+    """A table with its caption; it is made when it is sent."""
+    name, content = promised.params["file"]
+    return replace(_reply(catalogue, promised, now), file=File(name, content))
+
+
 def _letter(catalogue: Catalogue, promised: Promised, now: datetime) -> Outgoing:
     """A line of ours, and below it what a person wrote; raises KeyError when that has been deleted."""
     if promised.params["said"] is None:
@@ -457,6 +474,7 @@ _RENDERERS = {
     Kind.DRILL: _reply,
     Kind.LETTER: _letter,
     Kind.PICTURE: _picture,
+    Kind.LIST: _list,
     Kind.BROADCAST: _broadcast,
     Kind.SAFETY_LINE: _safety_line,
     Kind.CARD: _card,

@@ -28,7 +28,7 @@ LATENESS_NAMES = ("1 min", "5 min", "15 min", "1 h", "4 h", "later")
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "daily messages": ("nudge", "check_in"),
-    "answers to taps and words": ("reply", "card", "support", "tip_again", "picture"),
+    "answers to taps and words": ("reply", "card", "support", "tip_again", "picture", "list"),
     "replies to distress": ("safety", "safety_line"),
     "alerts and letters to the team and from it": ("alert", "letter"),
     "broadcasts": ("broadcast",),

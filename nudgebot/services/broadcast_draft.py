@@ -12,7 +12,7 @@ from nudgebot.runtime import Turn
 from nudgebot.services import broadcast_words as in_words
 from nudgebot.services.broadcast_words import button
 from nudgebot.services.promises import Recipient, Rows, reply
-from nudgebot.storage import people
+from nudgebot.storage import people, tags
 from nudgebot.storage.models import Broadcast, Coordinator
 
 LONGEST_CODE = 28
@@ -53,6 +53,8 @@ async def show(turn: Turn, coordinator: Coordinator, one: Broadcast) -> None:
         rows.append((button(one, "broadcast.button.country", "countries"),))
     if offered["cohorts"]:
         rows.append((button(one, "broadcast.button.cohort", "cohorts"),))
+    if offered["tags"]:
+        rows.append((button(one, "broadcast.button.tag", "tags"),))
     if one.audience:
         rows.append((button(one, "broadcast.button.everybody", "everybody"),))
     await reply(turn, to, "broadcast.draft", values=values, rows=[*rows, *rewords(turn, one)])
@@ -122,6 +124,7 @@ async def _offered(turn: Turn, coordinator: Coordinator) -> dict[str, dict[str, 
         "languages": {code: say("language.own_name", code) for code in settings.languages},
         "countries": {code: country_name(code, coordinator.language) for code in countries},
         "cohorts": {code: name for code, name in cohorts.items() if len(code) <= LONGEST_CODE},
+        "tags": {tag: tag for tag in await tags.known(turn.session)},
     }
 
 
@@ -170,6 +173,7 @@ READERS_ACTS: dict[str, Act] = {
     "languages": _picks("languages"),
     "countries": _picks("countries"),
     "cohorts": _picks("cohorts"),
+    "tags": _picks("tags"),
     "everybody": _everybody,
 }
 """What chooses the readers of a draft."""

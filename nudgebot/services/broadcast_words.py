@@ -32,6 +32,7 @@ def readers(catalogue: Catalogue, language: str, audience: Audience) -> str:
     ]
     parts += [country_name(code, language) for code in audience.countries]
     parts += [known[code].name if code in known else code for code in audience.cohorts]
+    parts += [say("broadcast.for.tag", tag=tag) for tag in audience.tags]
     parts += [say("broadcast.for.missed", number=number) for number in audience.missed]
     for one in audience.answered:
         number, _, letter = one.partition(":")

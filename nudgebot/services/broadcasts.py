@@ -27,7 +27,7 @@ from nudgebot.services import on_call
 from nudgebot.services.nudges import next_batch
 from nudgebot.services.promises import Recipient, compose, reply
 from nudgebot.settings import FREE_RATE, Settings
-from nudgebot.storage import audit_log, broadcasts, people, staff
+from nudgebot.storage import audit_log, broadcasts, people, staff, tags
 from nudgebot.storage.broadcasts import Candidate
 from nudgebot.storage.database import Session
 from nudgebot.storage.deliveries import NewDelivery
@@ -273,15 +273,21 @@ def _blockers(catalogue: Catalogue, plan: Plan, now: datetime) -> list[Says]:
 
 
 async def _unknown(session: Session, catalogue: Catalogue, audience: Audience) -> list[Says]:
-    """Broadcasts and cohorts that nobody made."""
+    """Broadcasts and cohorts that nobody made, and tags that nobody has."""
     answered = [int(one.partition(":")[0]) for one in audience.answered]
     named = dict.fromkeys((*audience.without, *audience.missed, *answered))
     unknown = [number for number in named if await broadcasts.by_number(session, number) is None]
     found = [Says("broadcast.wrong.number", {"number": number}) for number in unknown]
     known = [*catalogue.settings.cohorts, *await people.named_cohorts(session)] if audience.cohorts else []
     strange = [cohort for cohort in audience.cohorts if cohort not in known]
-    return found + [
+    found += [
         Says("broadcast.wrong.cohort", {"cohort": cohort, "known": ", ".join(known) or "-"}) for cohort in strange
+    ]
+    worn = await tags.known(session) if audience.tags else {}
+    return found + [
+        Says("broadcast.wrong.tag", {"tag": tag, "known": ", ".join(worn) or "-"})
+        for tag in audience.tags
+        if tag not in worn
     ]
 
 

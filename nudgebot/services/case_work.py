@@ -13,7 +13,7 @@ from nudgebot.programme import escalation as rules
 from nudgebot.programme.messages import Choice, Kind, date_value, phrase_value
 from nudgebot.programme.planning import at_local, local_date
 from nudgebot.runtime import Runtime, Turn
-from nudgebot.services import cases, conversations, families, nudges, on_call
+from nudgebot.services import cases, conversations, families, nudges, on_call, tags
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import escalations, letters, people, staff
 from nudgebot.storage.models import Coordinator, Escalation
@@ -80,7 +80,7 @@ def _is_owner(case: Escalation, coordinator: Coordinator) -> bool:
 
 
 async def says(turn: Turn, coordinator: Coordinator, text: str) -> bool:
-    """What a coordinator typed, if something awaits it: a note, a birth date or a letter.  False when nothing does."""
+    """What a coordinator typed, if something awaits it: a note, a birth date, tags or a letter.  False when nothing does."""
     if (awaiting := coordinator.awaiting or "").startswith(NOTE):
         coordinator.awaiting = None
         number = awaiting.removeprefix(NOTE)
@@ -88,7 +88,7 @@ async def says(turn: Turn, coordinator: Coordinator, text: str) -> bool:
         if case is not None:
             await note(turn, case, coordinator, text)
         return True
-    if await families.says(turn, coordinator, text):
+    if await families.says(turn, coordinator, text) or await tags.says(turn, coordinator, text):
         return True
     if coordinator.talks_in is not None:
         await conversations.send(turn, coordinator, text)

@@ -11,7 +11,7 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import cases, nudges
 from nudgebot.services.promises import Recipient, reply
-from nudgebot.storage import audit_log, deliveries, escalations, inbound, letters, people
+from nudgebot.storage import audit_log, deliveries, escalations, inbound, letters, people, tags
 from nudgebot.storage.people import Parent
 
 
@@ -107,6 +107,7 @@ async def privacy(turn: Turn, parent: Parent | None, to: Recipient) -> None:
         "code": parent.family.code if parent else "-",
         "consent": phrase_value("privacy.none"),
         "days": settings.keep_escalation_text_days,
+        "tags": phrase_value("privacy.no_tags"),
     }
     rows: list[tuple[Choice, ...]] = []
     if parent:
@@ -116,6 +117,8 @@ async def privacy(turn: Turn, parent: Parent | None, to: Recipient) -> None:
             values["consent"] = phrase_value(
                 "privacy.consent", version=latest.version, date=date_value(latest.given_at.date())
             )
+        if has := await tags.of_family(turn.session, parent.family.id):
+            values["tags"] = ", ".join(has)
         rows = [(Choice("privacy.forget", "forget", ("ask",)),)]
     await reply(turn, to, "privacy.text", values=values, rows=rows)
 

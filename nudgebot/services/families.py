@@ -23,10 +23,11 @@ from nudgebot.programme.messages import UNASKED, Choice, age_in_words, date_loca
 from nudgebot.programme.places import country_name
 from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
-from nudgebot.services import ahead, enrolments, escalations, family_search, nudges
+from nudgebot.services import ahead, enrolments, escalations, family_search, nudges, tags
 from nudgebot.services.promises import Recipient, Rows, reply
 from nudgebot.storage import answers, audit_log, deliveries, people
 from nudgebot.storage import escalations as cases
+from nudgebot.storage import tags as stored_tags
 from nudgebot.storage.models import Child, Coordinator
 from nudgebot.storage.people import Parent
 
@@ -36,6 +37,9 @@ BORN = "born:"
 ACTS = ("pause_week", "pause_open", "resume", "week", "born", "born_of", "loss", "undo_loss", "forget")
 """What a button under a family may ask for, each with its phrase `family.act.<name>`."""
 
+_SIGNED = re.compile(r"\s*(.*?)\s+([+-].*)", re.DOTALL)
+"""A code, and tags to put on or to take away."""
+
 SURE_FOR = timedelta(minutes=15)
 """How long "yes, really" is a yes: a button found again days later must not delete anybody."""
 
@@ -44,7 +48,7 @@ SURE_FOR = timedelta(minutes=15)
 
 
 async def command(turn: Turn, coordinator: Coordinator, words: str) -> None:
-    """`/family CODE`, `/family search …`."""
+    """`/family CODE`, perhaps with tags behind it as `+visited -twins-club`; `/family search …`."""
     verb, _, rest = words.strip().partition(" ")
     if verb.casefold() == "search":
         if rest.strip():
@@ -52,8 +56,13 @@ async def command(turn: Turn, coordinator: Coordinator, words: str) -> None:
         else:
             await reply(turn, Recipient.coordinator(coordinator), "family.usage")
         return
+    named, signed = _SIGNED.fullmatch(words), ""
     family = await find(turn, words)
-    if family:
+    if not family and named:
+        family, signed = await find(turn, named[1]), named[2]
+    if family and signed:
+        await tags.command(turn, coordinator, family[0].family, signed)
+    elif family:
         await show(turn, coordinator, family)
     else:
         await reply(turn, Recipient.coordinator(coordinator), "family.unknown" if words.strip() else "family.usage")
@@ -86,6 +95,8 @@ async def described(turn: Turn, who: str, family: list[Parent], language: str) -
     await audit_log.write(turn.session, turn.now, who, "viewed_family", f"family:{family[0].family.code}")
     lines = _Lines(turn, language)
     lines.family(family[0])
+    if has := await stored_tags.of_family(turn.session, family[0].family.id):
+        lines.say("family.line.tags", tags=", ".join(has))
     for child in family[0].children:
         lines.child(child)
     for place, parent in enumerate(family, 1):
@@ -229,7 +240,8 @@ def _rows(family: list[Parent]) -> Rows:
         first.append(_act("resume", code))
     growing = any(child.stopped_at is None for child in children)
     lost = any(child.stop_reason == "loss" for child in children)
-    rows = [tuple(first), (_act("week", code),) if State.ACTIVE in all_states else ()]
+    label = Choice("tags.button.show", "tag", ("show", code))
+    rows = [tuple(first), (_act("week", code), label) if State.ACTIVE in all_states else (label,)]
     if growing:
         rows.append((_act("born", code), _act("loss", code)))
     if lost:

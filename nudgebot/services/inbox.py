@@ -19,9 +19,11 @@ from nudgebot.services import (
     conversations,
     enrolments,
     escalations,
+    families,
     help_desk,
     onboarding,
     questions,
+    tags,
 )
 from nudgebot.services.promises import Recipient, reply
 from nudgebot.storage import next_nudges, people, staff
@@ -59,6 +61,8 @@ async def hear(turn: Turn, heard: Heard) -> Finding:
 
 
 def _writes_for_work(turn: Turn, coordinator: Coordinator) -> bool:
+    if (coordinator.awaiting or "").startswith((families.BORN, tags.AWAITING)):
+        return False  # a date or a word was asked for: whoever writes anything else may mean themselves
     awaited = coordinator.awaiting is not None and not broadcast_desk.lapsed(coordinator, turn.now)
     return coordinator.talks_in is not None or awaited
 

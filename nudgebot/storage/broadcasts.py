@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.programme.audience import Audience, Kid, Member, held
 from nudgebot.programme.broadcast import MOVES, State
+from nudgebot.storage import tags
 from nudgebot.storage.database import one_of
 from nudgebot.storage.deliveries import NewDelivery, insert_rows
 from nudgebot.storage.encryption import WrongKey
@@ -29,6 +30,7 @@ from nudgebot.storage.models import (
     Escalation,
     Family,
     ProgressCard,
+    Tag,
 )
 
 _TABLE = cast(Table, Delivery.__table__)
@@ -198,6 +200,8 @@ async def some_after(
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
+    if audience.tags:
+        statement = statement.where(Enrolment.family_id.in_(select(Tag.family_id).where(Tag.tag.in_(audience.tags))))
     return await _candidates(session, audience, now, statement.order_by(Enrolment.id).limit(limit))
 
 
@@ -216,6 +220,7 @@ async def _candidates(
     kids, damaged = await _kids(session, [one.family_id for one in people], now, dates=audience.by_age)
     cases = await _in_open_cases(session, [one.identifier for one in people])
     numbers = [one.id for one in people]
+    has = await tags.of_families(session, [one.family_id for one in people]) if audience.tags else {}
     got = await _with_rows(session, audience.without, numbers, _GOT)
     missed = await _with_rows(session, audience.missed, numbers, _MISSED)
     answered = await _answered(session, audience.answered, numbers)
@@ -230,6 +235,7 @@ async def _candidates(
                 language=one.language,
                 country=one.country,
                 cohort=one.cohort,
+                tags=has.get(one.family_id, ()),
                 kids=kids.get(one.family_id, ()),
                 readable=one.family_id not in damaged,
                 unreachable=one.unreachable_at is not None,

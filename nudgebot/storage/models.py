@@ -452,6 +452,17 @@ class NamedCohort(Base):
     created_at: Mapped[datetime]
 
 
+class Tag(Base):
+    """A word by which the team finds a family again (`programme/tags.py`); it is forgotten with the family."""
+
+    __tablename__ = "tags"
+    tag: Mapped[str] = mapped_column(String(20), primary_key=True)  # first: a broadcast asks who has it
+    family_id: Mapped[int] = mapped_column(
+        ForeignKey("families.id", ondelete="CASCADE"), primary_key=True, autoincrement=False, index=True
+    )
+    created_at: Mapped[datetime]
+
+
 class Audit(Base):
     """Who did what, appended and never changed."""
 

@@ -231,29 +231,6 @@ def _opened(session: AsyncSession, name: str, sealed: bytes | None) -> Any:
     return Child.__table__.c[name].type.process_result_value(sealed, session.get_bind().dialect)  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One parent of a cohort: the family's code and whether a message reaches them, and nothing else."""
-
-    code: str
-    state: str
-    reachable: bool  # False: they stopped all messages, blocked the bot, or never finished joining
-
-
-async def cohort_members(session: AsyncSession, cohort: str) -> list[Member]:
-    rows = await session.execute(
-        select(Family.code, Enrolment.state, Carer.unreachable_at)
-        .join(Enrolment, Enrolment.family_id == Family.id)
-        .join(Carer, Carer.id == Enrolment.carer_id)
-        .where(Family.cohort == cohort)
-        .order_by(Family.code, Enrolment.id)
-    )
-    return [
-        Member(code, state, unreachable_at is None and state not in ("left", "joining"))
-        for code, state, unreachable_at in rows
-    ]
-
-
 async def named_cohort(session: AsyncSession, code: str) -> bool:
     return await session.get(NamedCohort, code) is not None
 

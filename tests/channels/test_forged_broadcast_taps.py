@@ -28,23 +28,9 @@ CHATS = {name: str(place) for place, name in enumerate((*MAY, *MAY_NOT), start=1
 OTHER_ACTS = ("show", "undo", "pause", "resume", "cancel", "cancel_yes", "delete", "delete_yes", "missed", "answered")
 ACTS = (*broadcast_desk.DRAFT_ACTS, *broadcast_approval.ACTS, *OTHER_ACTS, "correct", "new", "never_mind", "")
 DETAILS = (
-    "",
-    "here",
-    "now",
-    "morning",
-    "en",
-    "xx",
-    "GB",
-    "demo",
-    "a",
-    "z",
-    *STEPS,
-    "birth-y1",
-    "y1-birth",
-    "-",
-    "²",
+    "", "here", "now", "morning", "en", "xx", "GB", "demo", "visited", "a", "z", *STEPS, "birth-y1", "y1-birth", "-", "²",
     "9" * 30,
-)
+)  # fmt: skip
 NUMBERS = [str(number) for number in range(1, len(State) + 1)]
 
 
@@ -160,7 +146,15 @@ async def test_nothing_goes_out_but_by_its_author_as_it_was_seen_or_by_somebody_
 
 
 async def test_every_button_in_every_state_means_something_or_nothing_and_never_breaks(office):
-    fits = {"text": "en", "age": "birth", "span": "birth-y1", "languages": "en", "countries": "GB", "cohorts": "demo"}
+    fits = {
+        "text": "en",
+        "age": "birth",
+        "span": "birth-y1",
+        "languages": "en",
+        "countries": "GB",
+        "cohorts": "demo",
+        "tags": "visited",
+    }
     async with office.turn() as turn:
         for act in ACTS:
             for number in NUMBERS:

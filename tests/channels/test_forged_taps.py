@@ -32,6 +32,8 @@ MAY = {
     "team": ("lead",),
     "audit": ("lead",),
     "family": ("lead", "coordinator"),
+    "tag": ("lead", "coordinator"),
+    "cohort": ("lead",),
 }
 """Which roles a verb is for."""
 
@@ -47,7 +49,7 @@ TEAM = {
 """Who taps.  `gone` was taken off, `waiting` was let in by nobody yet, `anna` is the parent."""
 
 ACTS = ["let_in", "keep_out", "open", "become", "leave", "left", "week", "pause_week", "pause_open", "resume", "loss", "lost",
-        "undo_loss", "born", "born_of", "forget", "forgotten"]  # fmt: skip
+        "undo_loss", "born", "born_of", "forget", "forgotten", "show", "word", "on", "off", "list"]  # fmt: skip
 REAL = st.sampled_from(["CODE", "CHILD", "NOW", "INVITATION", *(name.upper() for name in TEAM)])
 PIECES = st.one_of(
     st.sampled_from([*ACTS, "all", "lead", "author", "queen", "-1", "9" * 30, "", "\x00", "²"]),
@@ -56,7 +58,11 @@ PIECES = st.one_of(
 )
 ARGS = st.one_of(
     st.tuples(st.sampled_from(ACTS), REAL),
-    st.tuples(st.sampled_from(ACTS), REAL, st.one_of(REAL, st.sampled_from(["all", "lead", "coordinator", "author"]))),
+    st.tuples(
+        st.sampled_from(ACTS),
+        REAL,
+        st.one_of(REAL, st.sampled_from(["all", "lead", "coordinator", "author", "visited", "Not one", "demo"])),
+    ),
     st.tuples(st.just("lost"), st.just("CODE"), st.just("CHILD"), st.just("NOW")),
     st.lists(PIECES, max_size=5).map(tuple),
 )

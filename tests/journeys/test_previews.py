@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from nudgebot.channels.telegram.channel import qr_picture
+from nudgebot.services import cohorts
+from nudgebot.storage import people
 from nudgebot.storage.models import Answer, Audit, Delivery, Enrolment, Family, NamedCohort, Seen
 
 on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -113,6 +115,59 @@ async def test_a_group_joins_by_its_own_link_and_nobody_joins_one_that_nobody_ma
     assert "A name is part of a link" in (await tells(lena, "/cohort Spring Clinic!"))[-1].text
     assert len(await _all(bot, NamedCohort)) == 1
     assert [one.subject for one in await rows(Audit) if one.action == "made_cohort"] == ["cohort:spring-clinic"]
+
+
+async def test_a_groups_list_comes_as_a_file_of_codes_that_cannot_be_passed_on(
+    bot, standin, hires, joins, tells, taps, rows, monkeypatch
+):
+    monkeypatch.setattr(cohorts, "A_PAGE", 1)
+    lena = await hires("Lena", "lead")
+    await tells(lena, "/cohort spring")
+    for name in ("Anna", "Ben"):
+        person = await joins(name, born="eight months ago")
+        if name == "Ben":
+            await taps(person, "Did it")
+        await tells(person, "/start c_spring")
+    await person.blocks()
+    first, second = [one.code for one in await rows(Family)]
+    await tells(lena, f"/family {first} +visited +twins-club")
+    async with bot.runtime.turn() as turn:
+        await people.set_unreachable(turn.session, "telegram", str(person.id), turn.now)
+
+    [all_of_them] = await tells(lena, "/cohort")
+    assert "spring: 2" in all_of_them.text
+    assert "Tags, with how many families: twins-club 1, visited 1" in all_of_them.text
+    _, [shown] = await taps(lena, "spring", all_of_them)
+    assert "2 parents, 1 can be reached, 1 not" in shown.text
+    _, [listed] = await taps(lena, "Who is in it, as a list", shown)
+    assert listed.protected
+    assert "No names, no answers." in listed.text
+    assert listed.document["file_name"] == "spring.csv"
+    table = standin.world.files[listed.document["file_id"]].upload.content.decode().splitlines()
+    assert table == [
+        "code,state,reachable,last answered,tags",
+        f"{first},active,yes,,twins-club visited",
+        f"{second},active,no,2026-11-22,",
+    ]
+    [again] = await tells(lena, "/cohort spring list")
+    assert again.document is not None
+    assert [one.subject for one in await rows(Audit) if one.action == "exported_cohort"] == ["cohort:spring"] * 2
+    assert not any("spring" in str(one.params) and first in str(one.params) for one in await rows(Delivery))
+
+
+@on_one_engine
+async def test_only_a_lead_gets_a_groups_list(hires, joins, tells, rows):
+    lena, ruth, anna = await hires("Lena", "lead"), await hires("Ruth"), await joins("Anna")
+    await tells(lena, "/cohort spring")
+    for person in (ruth, anna):
+        for data in ("cohort|list|spring", "cohort|show|spring"):
+            await person.forges_tap(data, person.last.message_id)
+            assert await person.next_toast() == OLD
+    for data in ("cohort|list|nobody", "cohort|list", "cohort|make|spring", "cohort|list|\x00"):
+        await lena.forges_tap(data, lena.last.message_id)
+        assert await lena.next_toast() == OLD
+    assert [one for one in await rows(Audit) if one.action == "exported_cohort"] == []
+    assert "A name is part of a link" in (await tells(lena, "/cohort autumn list"))[-1].text
 
 
 @on_one_engine

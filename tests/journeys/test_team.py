@@ -262,6 +262,7 @@ async def test_forged_taps_of_every_new_kind_change_nothing_whoever_sends_them(
                    for number in (staff[0].id, invitation.id) for role in ("", "|lead")]  # fmt: skip
     of_families = [f"family|{act}|{family.code}|all|{now}" for act in
                    ("open", "week", "pause_week", "resume", "loss", "lost", "born", "forget", "forgotten")]  # fmt: skip
+    of_families += [f"tag|{act}|{family.code}|visited" for act in ("show", "word", "on", "off")]
     for person, forged in (
         (anna, [*of_the_team, *of_families, "audit|9"]),
         (waiting, [*of_the_team, *of_families, "audit|9"]),
@@ -270,6 +271,7 @@ async def test_forged_taps_of_every_new_kind_change_nothing_whoever_sends_them(
         (lena, ["team|let_in|x", "team|become|1|queen", "team", "family|lost|BCDFGH|all|1", f"family|forgotten|{family.code}|all|1",
                 f"family|lost|{family.code}|all|{now + 99}", f"family|lost|{family.code}|17|{now}",
                 f"family|lost|{family.code}|{other.id}|{now}", "family|\x00|\x00",
+                f"tag|on|{family.code}|Not One", f"tag|on|{family.code}", f"tag|on|BCDFGH|{'x' * 21}", "tag|on|\x00|a",
                 f"family|open|{'9' * 40}", "audit|-1", f"audit|{'9' * 40}"]),
     ):  # fmt: skip
         for data in forged:

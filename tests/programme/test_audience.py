@@ -29,6 +29,7 @@ MEMBERS = st.builds(
     language=st.sampled_from(["en", "sw"]),
     country=st.sampled_from([None, "GB", "KE"]),
     cohort=st.sampled_from([None, "demo", "clinic"]),
+    tags=st.frozensets(st.sampled_from(["visited", "twins-club"])),
     kids=st.lists(KIDS, max_size=3),
     readable=st.booleans(),
     unreachable=st.booleans(),
@@ -46,6 +47,7 @@ AUDIENCES = st.builds(
     languages=st.lists(st.sampled_from(["en", "sw"]), unique=True).map(tuple),
     countries=st.lists(st.sampled_from(["GB", "KE"]), unique=True).map(tuple),
     cohorts=st.lists(st.sampled_from(["demo", "clinic"]), unique=True).map(tuple),
+    tags=st.lists(st.sampled_from(["visited", "twins-club"]), unique=True).map(tuple),
     without=st.lists(st.integers(1, 9)).map(tuple),
     missed=st.lists(st.integers(1, 9), max_size=1).map(tuple),
     answered=st.lists(st.sampled_from(["3:a", "3:b"]), max_size=1).map(tuple),
@@ -87,7 +89,7 @@ def test_every_condition_narrows_the_audience_and_none_widens_it(member, audienc
         assert belongs(Audience(), member, TODAY)
         for name in ("youngest", "oldest"):
             assert belongs(replace(audience, **{name: None}), member, TODAY)
-        for name in ("languages", "countries", "cohorts"):
+        for name in ("languages", "countries", "cohorts", "tags"):
             assert belongs(replace(audience, **{name: ()}), member, TODAY)
 
 
@@ -99,6 +101,7 @@ def test_whoever_belongs_is_what_was_asked_for(member, audience):
     assert not audience.languages or member.language in audience.languages
     assert not audience.countries or member.country in audience.countries
     assert not audience.cohorts or member.cohort in audience.cohorts
+    assert not audience.tags or set(audience.tags) & set(member.tags)
     if audience.by_age and member.readable:
         ages = [(TODAY - kid.day).days for kid in member.kids if kid.day]
         assert any(
@@ -113,7 +116,7 @@ def test_an_audience_comes_back_from_the_database_as_it_went_in(audience):
 
 
 def test_nothing_about_answers_can_be_asked_for_but_those_to_a_broadcast():
-    asks = {"youngest", "oldest", "languages", "countries", "cohorts", "without", "missed", "answered"}
+    asks = {"youngest", "oldest", "languages", "countries", "cohorts", "tags", "without", "missed", "answered"}
     assert set(Audience.__slots__) == asks
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -64,7 +64,10 @@ class TelegramChannel:
         the number is wanted: they cost more than all the rest of sending (tests/benchmarks/sending.py).
         """
         if picture := message.picture or (qr_picture(message.qr) if message.qr else None):
-            return await self._send_picture(to, message, picture, patience)
+            return await self._send_in_parts(to, message, self._bot.send_photo, picture, "picture.png", patience)
+        if message.file:
+            send, file = self._bot.send_document, message.file
+            return await self._send_in_parts(to, message, send, file.content, file.name, patience)
         method = _SENDS[message.attached.kind] if message.attached else "sendMessage"
         parameters = parameters_of(to, message)
         if self._paid:
@@ -74,14 +77,18 @@ class TelegramChannel:
             raise refusal(PerhapsSent("The answer names no message"))
         return Sent(str(number))
 
-    async def _send_picture(self, to: Address, message: Outgoing, picture: bytes, patience: float) -> Sent:
+    async def _send_in_parts(
+        self, to: Address, message: Outgoing, send: Callable[..., Awaitable[Message]], content: bytes, name: str,
+        patience: float,
+    ) -> Sent:  # fmt: skip
         """Rare, and carried in parts: PTB's own way will do."""
         caption, bold = cut(message.text, LONGEST_CAPTION)
         entities = [MessageEntity(MessageEntity.BOLD, span.offset, span.length) for span in bold]
         try:
-            sent = await self._bot.send_photo(
-                int(to.identifier), picture, caption=caption, caption_entities=entities,
-                disable_notification=message.silent, read_timeout=patience, filename="picture.png",
+            sent = await send(
+                int(to.identifier), content, caption=caption, caption_entities=entities,
+                disable_notification=message.silent, protect_content=message.protected, read_timeout=patience,
+                reply_markup=InlineKeyboardMarkup(_inline(message.rows)) if message.rows else None, filename=name,
             )  # fmt: skip
         except TelegramError as error:
             raise refusal(error) from None

@@ -21,6 +21,7 @@ from nudgebot.services import (
     broadcast_desk,
     case_work,
     check_ins,
+    cohorts,
     consents,
     conversations,
     coordinators,
@@ -36,6 +37,7 @@ from nudgebot.services import (
     questions,
     settings_menu,
     support_lines,
+    tags,
 )
 from nudgebot.services.inbox import Heard
 from nudgebot.services.promises import Recipient, reply
@@ -128,6 +130,7 @@ async def on_command(update: Update, work: Work) -> None:
         _close_side_question(caller.parent)
     if caller.coordinator is not None:
         broadcast_desk.put_aside(caller.coordinator)
+        tags.put_aside(caller.coordinator)
     command = BY_NAME.get(name)
     if command is None:
         await reply(work.turn, caller.recipient(work.turn), "unknown.command")
@@ -442,6 +445,20 @@ async def _family(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap
     return AfterTap(toast=work.turn.catalogue.phrase(key, coordinator.language) if key else "")
 
 
+async def _cohort(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    lead = caller.acts_as(LEADS)
+    return await cohorts.tapped(work.turn, lead, *args) if lead and len(args) == 2 else None
+
+
+async def _tag(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
+    coordinator = caller.takes_cases
+    if coordinator is None or len(args) not in (2, 3):
+        return None
+    act, code, *tag = args
+    family = await families.find(work.turn, code)
+    return await tags.tapped(work.turn, coordinator, family[0].family, act, *tag) if family else None
+
+
 def _whole(text: str) -> int | None:
     """A number that a button carries, if the database can hold it; whoever taps may send anything."""
     return int(text) if text.isdecimal() and text.isascii() and int(text) <= check_ins.LARGEST_NUMBER else None
@@ -486,6 +503,8 @@ TAPS: dict[str, Handler] = {
     "team": _team,
     "audit": _audit,
     "family": _family,
+    "tag": _tag,
+    "cohort": _cohort,
     "broadcast": _broadcast,
     "news": _news,
 }
