@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from nudgebot.programme.broadcast import most_stars
 from nudgebot.settings import BadSettings
 from nudgebot.storage.database import Database
 from nudgebot.storage.encryption import KeyRing
+from nudgebot.storage.models import Coordinator
 from tests.conftest import KEY
 from tests.reliability.families import enrol
 
@@ -26,7 +28,6 @@ def nudgebot(shell):
 @pytest.fixture
 def three_families(sqlite_url):
     """Of them one has paused."""
-    import asyncio
 
     async def enrols() -> None:
         database = Database(sqlite_url, KeyRing.parse(KEY))
@@ -73,6 +74,44 @@ def test_what_was_sent_is_handed_over_listed_and_cancelled(nudgebot, three_famil
     assert nudgebot("cancel", 1)[1].strip() == "Broadcast 1 is cancelled."
     assert "broadcast 1: cancelled" in nudgebot("status", 1)[1]
     assert json.loads(nudgebot("status", 1, "--json")[1])["state"] == "cancelled"
+
+
+@pytest.fixture
+def a_second_person_above_one(catalogue):
+    """The programme's limit for one person's word."""
+    standing = catalogue.settings.approval_above
+    object.__setattr__(catalogue.settings, "approval_above", 1)  # the library is frozen, and shared by all tests
+    yield
+    object.__setattr__(catalogue.settings, "approval_above", standing)
+
+
+def test_very_many_wait_for_the_team_and_without_a_team_nothing_is_kept(
+    nudgebot, shell, sqlite_url, three_families, a_second_person_above_one
+):
+    code, said, err = nudgebot("send", "--text", "Hello", "--yes")
+    assert code == 2
+    assert err == (
+        "More than 1 would get it, so somebody of the team has to approve it in the chat, and nobody is on the team: "
+        "`nudgebot coordinator invite lead`."
+    )
+    assert json.loads(nudgebot("status", "--json")[1]) == []
+
+    async def hires() -> None:
+        database, now = Database(sqlite_url, KeyRing.parse(KEY)), datetime.now(UTC)
+        async with database.write() as session:
+            ruth = Coordinator(
+                id=1, channel="telegram", identifier="9", name="Ruth", language="en", role="coordinator", on_duty=True,
+                created_at=now,
+            )  # fmt: skip
+            session.add(ruth)
+        await database.close()
+
+    asyncio.run(hires())
+    code, said, _ = nudgebot("send", "--text", "Hello", "--yes")
+    assert code == 0
+    assert "Broadcast 1 waits until somebody of the team approves it in the chat." in said
+    assert json.loads(nudgebot("status", 1, "--json")[1])["state"] == "asked"
+    assert nudgebot("cancel", 1)[1].strip() == "Broadcast 1 is cancelled."
 
 
 @pytest.mark.parametrize(

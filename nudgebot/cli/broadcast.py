@@ -98,29 +98,40 @@ def send(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay, and show how far it is.")] = False,
 ) -> None:  # fmt: skip
-    """Show it, ask, and hand it to the running bot."""
-    from nudgebot.services import broadcasts
+    """Show it, ask, and hand it to the running bot; to very many, once somebody of the team has approved it in the chat."""
+    from nudgebot.services import broadcast_approval, broadcasts
 
     async def look() -> tuple[Plan, int]:
         async with open_runtime_here() as runtime:
             plan = _plan(runtime, text, file, days, lang, country, cohort, tag, without, when, hour, until)
             return plan, (await _look(runtime, plan)).count
 
-    async def work() -> int:
+    async def work() -> tuple[int, bool]:
         async with open_runtime_here() as runtime, runtime.turn() as turn:
             try:
                 new = await broadcasts.draft(turn, plan, None)
             except broadcasts.NotFit as unfit:
                 raise BadSettings(str(unfit)) from None
-            await broadcasts.schedule(turn, new.id, None)
-            return new.id
+            most = turn.catalogue.settings.approval_above
+            if count <= most:
+                await broadcasts.schedule(turn, new.id, None)
+            elif not await broadcast_approval.ask_for_shell(turn, new, count):
+                raise BadSettings(
+                    f"More than {most} would get it, so somebody of the team has to approve it in the chat, and nobody "
+                    "is on the team: `nudgebot coordinator invite lead`."
+                )
+            return new.id, count > most
 
     plan, count = run_async(look)
     if not yes and not typer.confirm(f"Send it to {count}?"):
         out.print("Nothing was sent.")
         return
-    number = run_async(work)
-    out.print(f"Broadcast {number} is with the bot; `nudgebot broadcast status {number}` says how far it is.")
+    number, asked = run_async(work)
+    if asked:
+        out.print(f"Broadcast {number} waits until somebody of the team approves it in the chat.")
+    else:
+        out.print(f"Broadcast {number} is with the bot.")
+    out.print(f"`nudgebot broadcast status {number}` says how far it is.")
     if wait:
         run_async(lambda: _watch(number))
 

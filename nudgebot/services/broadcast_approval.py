@@ -34,6 +34,21 @@ async def ask(turn: Turn, author: Coordinator, one: Broadcast) -> AfterTap:
     return DONE
 
 
+async def ask_for_shell(turn: Turn, one: Broadcast, count: int) -> bool:
+    """The same for a draft of the command line: any of the team may approve.  False when nobody is on it."""
+    team = await people.team(turn.session)
+    if not team:
+        return False
+    one.looked_at, one.looked_count = turn.now, count
+    await turn.session.flush()
+    await kept.move(turn.session, one.id, (State.DRAFT,), State.ASKED)
+    await turn.session.refresh(one)
+    await broadcasts.record(turn, None, "asked_approval", one.id)
+    for each in team:
+        await show(turn, each, one)
+    return True
+
+
 async def show(turn: Turn, reader: Coordinator, one: Broadcast) -> AfterTap:
     """To its author that it waits; to others the message itself, and the question."""
     if reader.id == one.author:
@@ -49,7 +64,7 @@ async def show(turn: Turn, reader: Coordinator, one: Broadcast) -> AfterTap:
 async def _ask(turn: Turn, author: Coordinator | None, other: Coordinator, one: Broadcast) -> None:
     values = {
         "number": one.id,
-        "name": (author.name if author else None) or "?",
+        "name": _say(turn, other, "broadcast.command_line") if one.author is None else (author and author.name) or "?",
         "count": one.looked_count,
         "readers": in_words.readers(turn.catalogue, other.language, Audience.of_json(one.audience)),
     }
@@ -75,7 +90,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, one: Broadcast, revision:
         return AfterTap(toast=await _settled(turn, coordinator, one), clear=True)
     if act == "approve":
         return await _approve(turn, coordinator, one)
-    await kept.move(turn.session, one.id, (State.ASKED,), State.DRAFT)
+    # At the command line nobody keeps a draft: it is written anew there.
+    await kept.move(turn.session, one.id, (State.ASKED,), State.CANCELLED if one.author is None else State.DRAFT)
     await turn.session.refresh(one)
     await broadcasts.record(turn, coordinator, "declined" if act == "decline" else "withdrew", one.id)
     author = await _author(turn, one)
@@ -102,12 +118,23 @@ async def _author(turn: Turn, one: Broadcast) -> Coordinator | None:
 
 async def _approve(turn: Turn, coordinator: Coordinator, one: Broadcast) -> AfterTap:
     author = await _author(turn, one)
+    if one.author is None:
+        return await _approve_of_shell(turn, coordinator, one)
     if author is None:  # then it would be one person's word alone
         return AfterTap(toast=_say(turn, coordinator, "broadcast.toast.author_gone"), clear=True)
     if not await let_go(turn, one, State.ASKED, author, coordinator):
         return AfterTap(toast=await _settled(turn, coordinator, one), clear=True)
     values = {"number": one.id, "name": coordinator.name or "?"}
     await reply(turn, Recipient.coordinator(author), "broadcast.approved", values=values)
+    return AfterTap(toast=_say(turn, coordinator, "broadcast.toast.approved"), clear=True)
+
+
+async def _approve_of_shell(turn: Turn, coordinator: Coordinator, one: Broadcast) -> AfterTap:
+    """Who approves it sees how far it is: its author has no chat."""
+    if one.expires_at <= turn.now + rules.UNDO:
+        return AfterTap(toast=_say(turn, coordinator, "broadcast.toast.over"), clear=True)
+    if not await let_go(turn, one, State.ASKED, coordinator, coordinator):
+        return AfterTap(toast=await _settled(turn, coordinator, one), clear=True)
     return AfterTap(toast=_say(turn, coordinator, "broadcast.toast.approved"), clear=True)
 
 
@@ -121,7 +148,8 @@ async def let_go(
         return await _correct(turn, one, origin, author, approver)
     moved = await kept.move(
         turn.session, one.id, (origin,), State.SCHEDULED,
-        starts_at=starts_at, expires_at=starts_at + rules.LIVES, approved_by=approved_by,
+        starts_at=starts_at, expires_at=one.expires_at if one.author is None else starts_at + rules.LIVES,
+        approved_by=approved_by,
     )  # fmt: skip
     await turn.session.refresh(one)
     if moved:

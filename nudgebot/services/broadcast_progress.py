@@ -153,7 +153,10 @@ def _toast(turn: Turn, reader: Coordinator, act: str, done: bool, *, clear: bool
 
 
 async def _undo(turn: Turn, coordinator: Coordinator, one: Broadcast) -> AfterTap:
-    """Back to a draft, which has to be looked at again."""
+    """Back to a draft, which has to be looked at again.  At the command line nobody keeps one: there it ends."""
+    if one.author is None:
+        early = one.state == State.SCHEDULED and await broadcasts.cancel(turn, one.id, coordinator)
+        return _toast(turn, coordinator, "cancel", early)
     undone = await kept.move(
         turn.session, one.id, (State.SCHEDULED,), State.DRAFT,
         revision=one.revision + 1, looked_at=None, looked_count=None, approved_by=None,

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 import pytest
 
 from nudgebot.channels.base import Rejected
+from nudgebot.services import broadcast_approval, coordinators
 from nudgebot.services import broadcasts as service
-from nudgebot.services import coordinators
 from nudgebot.services.broadcasts import Plan
 from nudgebot.storage import people, staff
 from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, ProgressCard
@@ -399,6 +399,69 @@ async def test_what_was_changed_since_needs_a_new_approval(
     assert "Sam does not want broadcast 1 to go like this." in ruth.last.text
     assert not got(chats)
     assert not got(chats, "Something else")
+
+
+@pytest.fixture
+def shell_sends(bot):
+    """From the command line, to more than one person's word is enough for."""
+
+    async def shell_sends(count: int, **plan) -> None:
+        async with bot.runtime.turn() as turn:
+            new = await service.draft(turn, Plan({"en": NEWS}, **plan), None)
+            assert await broadcast_approval.ask_for_shell(turn, new, count)
+        await bot.quiet()
+
+    return shell_sends
+
+
+async def test_what_the_command_line_sends_to_many_goes_once_one_of_two_of_the_team_has_approved_it(
+    bot, hires, families, shell_sends, waits, got, rows
+):
+    ruth, sam, chats = await hires("Ruth"), await hires("Sam"), await families(3)
+    await shell_sends(3)
+    for reader in (ruth, sam):
+        assert "Somebody at the command line wants to send this as broadcast 1 to 3: everybody." in reader.last.text
+        assert any(one.text == WORDS for one in reader.chat), "who approves reads what parents would"
+    await waits(timedelta(minutes=3))
+    assert not got(chats)
+    async with bot.at_once():
+        await ruth.taps("Approve")
+        await sam.taps("Approve")
+    assert [await ruth.next_toast(), await sam.next_toast()] == ["Approved.", "Ruth has approved it already."]
+    assert "Undo" in ruth.last.labels, "who approved it sees how far it is"
+    await waits(A_MINUTE)
+    assert got(chats) == set(chats)
+    assert [one.action for one in await rows(Audit) if one.subject == "broadcast:1"] == [
+        "drafted", "asked_approval", "approved",
+    ]  # fmt: skip
+
+
+@on_one_engine
+async def test_what_the_team_declines_or_undoes_of_the_command_line_is_cancelled_and_not_a_draft_of_nobody(
+    hires, families, shell_sends, taps, waits, got, rows
+):
+    ruth, chats = await hires("Ruth"), await families(2)
+    await shell_sends(2)
+    await taps(ruth, "Not like this")
+    await shell_sends(2)
+    await taps(ruth, "Approve")
+    toast, _ = await taps(ruth, "Undo")
+    assert toast == "Cancelled. The rest does not go."
+    await waits(A_MINUTE)
+    assert not got(chats)
+    assert [one.state for one in await rows(Broadcast)] == ["cancelled", "cancelled"]
+
+
+@on_one_engine
+async def test_an_approval_after_its_end_lets_nothing_go(bot, hires, families, shell_sends, taps, waits, got):
+    ruth, chats = await hires("Ruth"), await families(2)
+    await shell_sends(2, expires_at=bot.clock.now() + timedelta(minutes=30))
+    question = ruth.last
+    await waits(timedelta(minutes=40))
+    toast, _ = await taps(ruth, "Approve", question)
+    assert toast == "The time in which it was to go is over: it has to be written anew."
+    await waits(A_MINUTE)
+    assert not got(chats)
 
 
 @on_one_engine
