@@ -17,6 +17,7 @@ from nudgebot.runtime import Runtime, Turn
 from nudgebot.services import (
     broadcast_approval,
     broadcast_draft,
+    broadcast_own_words,
     broadcast_progress,
     broadcast_tryout,
     broadcasts,
@@ -99,15 +100,19 @@ async def says(turn: Turn, coordinator: Coordinator, written: str, attached: Att
     put_aside(coordinator)
     if not wanted:
         return False
+    became: Broadcast | None = None
     match what:
         case ["new", *only]:
-            await _new(turn, coordinator, _only(only), written, attached)
+            became = await _new(turn, coordinator, _only(only), written, attached)
         case [number, "text", language]:
-            await _reword(turn, coordinator, await _own_draft(turn, coordinator, number), language, written, attached)
+            became = await _reword(
+                turn, coordinator, await _own_draft(turn, coordinator, number), language, written, attached
+            )
         case [number, "correct", language]:
-            await _correct(turn, coordinator, await _atbutton(turn, number), language, written, attached)
+            became = await _correct(turn, coordinator, await _atbutton(turn, number), language, written, attached)
         case [number, "when"]:
             await _later(turn, coordinator, await _own_draft(turn, coordinator, number), written)
+    await broadcast_own_words.ask(turn, coordinator, became, written)
     return True
 
 
@@ -124,7 +129,7 @@ def _only(words: list[str]) -> Audience:
 
 async def _new(
     turn: Turn, coordinator: Coordinator, audience: Audience, written: str, attached: Attachment | None
-) -> None:
+) -> Broadcast | None:
     main = turn.catalogue.settings.main_language
     plan = Plan({main: written}, audience, attached={main: attached} if attached else {})
     try:
@@ -132,8 +137,9 @@ async def _new(
         new = await broadcasts.draft(turn, plan, coordinator)
     except NotFit as unfit:
         await _refuse(turn, coordinator, unfit)
-        return
+        return None
     await broadcast_draft.show(turn, coordinator, new)
+    return new
 
 
 def _is_whole(turn: Turn, coordinator: Coordinator, written: str) -> None:
@@ -145,13 +151,13 @@ def _is_whole(turn: Turn, coordinator: Coordinator, written: str) -> None:
 async def _reword(
     turn: Turn, coordinator: Coordinator, one: Broadcast | None, language: str, written: str,
     attached: Attachment | None,
-) -> None:  # fmt: skip
+) -> Broadcast | None:  # fmt: skip
     if one is None:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.gone")
-        return
+        return None
     if one.corrects is not None and attached is not None:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.wrong.correct_file")
-        return
+        return None
     plan = Plan.of(one)
     if one.corrects is not None:  # the picture is no part of what is corrected
         attached = plan.attached.get(language)
@@ -166,23 +172,24 @@ async def _reword(
         await broadcasts.must_be_fit(turn, plan, coordinator)
     except NotFit as unfit:
         await _refuse(turn, coordinator, unfit, one)
-        return
+        return None
     one.words = {code: words.as_json() for code, words in plan.words.items()}
     await broadcast_draft.changed(turn, one)
     await broadcast_draft.show(turn, coordinator, one)
+    return one
 
 
 async def _correct(
     turn: Turn, coordinator: Coordinator, sent: Broadcast | None, language: str, written: str,
     attached: Attachment | None,
-) -> None:  # fmt: skip
+) -> Broadcast | None:  # fmt: skip
     """New words for what has arrived: a draft that goes the same way, also past a second person."""
     if sent is None or not broadcast_progress.can_amend(sent) or language not in sent.words:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.gone")
-        return
+        return None
     if attached is not None:
         await reply(turn, Recipient.coordinator(coordinator), "broadcast.wrong.correct_file")
-        return
+        return None
     standing = Plan.of(sent)
     words = {**standing.written, language: written}
     try:
@@ -190,10 +197,11 @@ async def _correct(
         new = await broadcasts.draft(turn, replace(standing, written=words, audience=Audience()), coordinator)
     except NotFit as unfit:
         await _refuse(turn, coordinator, unfit)
-        return
+        return None
     new.corrects = sent.id
     await turn.session.flush()
     await broadcast_draft.show(turn, coordinator, new)
+    return new
 
 
 async def _refuse(turn: Turn, coordinator: Coordinator, unfit: NotFit, one: Broadcast | None = None) -> None:
@@ -347,6 +355,8 @@ async def tapped(turn: Turn, coordinator: Coordinator, *args: str) -> AfterTap |
     if len(args) not in (3, 4):
         return None
     number, revision, act, detail = (*args, "")[:4]
+    if act == broadcast_own_words.ACT:
+        return await broadcast_own_words.tapped(turn, coordinator, await _atbutton(turn, number), detail)
     if number == "0":
         return await _without_number(turn, coordinator, act)
     one = await _atbutton(turn, number)

@@ -25,11 +25,24 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MAY = {"Ruth": "lead", "Sam": "coordinator"}
 MAY_NOT = ("Paul the author", "Tom who was revoked", "Anna the parent", "a stranger")
 CHATS = {name: str(place) for place, name in enumerate((*MAY, *MAY_NOT), start=1)}
-OTHER_ACTS = ("show", "undo", "pause", "resume", "cancel", "cancel_yes", "delete", "delete_yes", "missed", "answered")
+OTHER_ACTS = (
+    "show",
+    "undo",
+    "pause",
+    "resume",
+    "cancel",
+    "cancel_yes",
+    "delete",
+    "delete_yes",
+    "missed",
+    "answered",
+    "about_me",
+)
 ACTS = (*broadcast_desk.DRAFT_ACTS, *broadcast_approval.ACTS, *OTHER_ACTS, "correct", "new", "never_mind", "")
 DETAILS = (
     "", "here", "now", "morning", "en", "xx", "GB", "demo", "visited", "a", "z", *STEPS, "birth-y1", "y1-birth", "-", "²",
     "9" * 30,
+    "suicide_self_harm:urgent", "suicide_self_harm:mild", "queen:urgent", ":",
 )  # fmt: skip
 NUMBERS = [str(number) for number in range(1, len(State) + 1)]
 

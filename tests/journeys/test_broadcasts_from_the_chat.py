@@ -13,7 +13,7 @@ from nudgebot.services import broadcast_approval, coordinators
 from nudgebot.services import broadcasts as service
 from nudgebot.services.broadcasts import Plan
 from nudgebot.storage import people, staff
-from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, ProgressCard
+from nudgebot.storage.models import Answer, Audit, Broadcast, Coordinator, Delivery, Escalation, ProgressCard
 from tests.reliability.families import enrol
 
 on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -574,6 +574,64 @@ async def test_words_that_nobody_waits_for_any_more_are_screened_like_everybodys
     [answer] = await tells(ruth, "I want to kill myself")
     assert answer.text.startswith("Thank you for telling us.")
     assert await rows(Broadcast) == []
+
+
+@on_one_engine
+async def test_words_that_may_be_her_own_are_asked_about_and_one_tap_answers_her_as_everybody(
+    bot, hires, tells, taps, rows
+):
+    ruth = await hires("Ruth")
+    await tells(ruth, "/broadcast")
+    draft, asked = await tells(ruth, "I want to kill myself")
+    assert draft.text.startswith("Broadcast 1, not sent.")
+    assert asked.text.startswith("This can be read as if you meant yourself.")
+    assert asked.labels == ["This is about me"]
+    _, [answer] = await taps(ruth, "This is about me", asked)
+    assert answer.text.startswith("Thank you for telling us.")
+    [one] = await rows(Broadcast)
+    assert one.state == "cancelled"
+    assert "kill" not in str(one.words), "they were no words for parents"
+    assert not {"Look at it", "Send now"} & {label for message in ruth.chat[-1:] for label in message.labels}
+
+
+@on_one_engine
+async def test_a_coordinator_who_is_a_parent_too_gets_a_case_like_every_parent(bot, hires, joins, tells, taps, rows):
+    sam, ruth = await hires("Sam"), await joins("Ruth")
+    async with bot.runtime.turn() as turn:
+        link = await coordinators.invite(turn, "coordinator")
+    await tells(ruth, f"/start {link}")
+    await tells(ruth, "/broadcast")
+    *_, asked = await tells(ruth, "I want to kill myself")
+    assert await rows(Escalation) == []
+    await taps(ruth, "This is about me", asked)
+    assert [(one.category, one.severity) for one in await rows(Escalation)] == [("suicide_self_harm", "urgent")]
+    assert any("Case 1" in one.text for one in sam.chat)
+
+
+@on_one_engine
+@pytest.mark.parametrize(
+    "words",
+    [
+        "If somebody wants to kill themselves, call the Samaritans.",
+        "Free check-ups on Friday\n[I will come]\n[I cannot]",
+        "I look forward to meeting you on Friday.",
+    ],
+)
+async def test_words_for_parents_are_not_asked_about(hires, tells, words):
+    ruth = await hires("Ruth")
+    await tells(ruth, "/broadcast")
+    [draft] = await tells(ruth, words)
+    assert draft.text.startswith("Broadcast 1, not sent.")
+
+
+@on_one_engine
+async def test_her_own_words_are_asked_about_also_when_they_cannot_be_sent(hires, tells, taps):
+    ruth = await hires("Ruth")
+    await tells(ruth, "/broadcast")
+    refused, asked = await tells(ruth, "I want to **kill myself")
+    assert refused.text.startswith("This cannot be sent.")
+    _, [answer] = await taps(ruth, "This is about me", asked)
+    assert answer.text.startswith("Thank you for telling us.")
 
 
 # --- what parents do --------------------------------------------------------------------------------------------------
