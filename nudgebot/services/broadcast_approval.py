@@ -36,7 +36,7 @@ async def ask(turn: Turn, author: Coordinator, one: Broadcast) -> AfterTap:
 
 async def ask_for_shell(turn: Turn, one: Broadcast, count: int) -> bool:
     """The same for a draft of the command line: any of the team may approve.  False when nobody is on it."""
-    team = await people.team(turn.session)
+    team = await staff.team(turn.session)
     if not team:
         return False
     one.looked_at, one.looked_count = turn.now, count
