@@ -18,6 +18,7 @@ from nudgebot.cli.opening import hour_of, open_database_here, open_runtime_here,
 from nudgebot.settings import BadSettings, Settings, read_settings
 
 if TYPE_CHECKING:
+    from nudgebot.programme.audience import Audience
     from nudgebot.programme.broadcast import Ledger
     from nudgebot.runtime import Runtime, Turn
     from nudgebot.services.broadcasts import Plan, Preview
@@ -63,6 +64,11 @@ Languages = Annotated[list[str] | None, typer.Option("--lang", help="Only reader
 Countries = Annotated[list[str] | None, typer.Option("--country", help="Only families there: GB; may be repeated.")]
 Cohorts = Annotated[list[str] | None, typer.Option("--cohort", help="Only this cohort; may be repeated.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only families with this tag; may be repeated.")]
+Within = Annotated[
+    int | None,
+    typer.Option("--answered-within", help="Only who tapped an answer, or joined, so many days ago at most.", min=1),
+]
+Silent = Annotated[int | None, typer.Option("--silent-for", help="Only who has done neither for so many days.", min=1)]
 Without = Annotated[list[int] | None, typer.Option("--without", help="Not who got the broadcast of this number.")]
 When = Annotated[
     str | None, typer.Option("--when", help="When it begins, by the programme's clock: 2026-12-01 09:00. Else now.")
@@ -79,13 +85,15 @@ Until = Annotated[
 @broadcast.command()
 def preview(
     text: Text = None, file: File = None, days: Days = None, lang: Languages = None, country: Countries = None,
-    cohort: Cohorts = None, tag: Tags = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
+    cohort: Cohorts = None, tag: Tags = None, answered_within: Within = None, silent_for: Silent = None,
+    without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
 ) -> None:  # fmt: skip
     """Who would get it, who is left out and why, how it looks and how long it takes.  Nothing is written."""
+    readers = _readers(days, lang, country, cohort, tag, answered_within, silent_for, without)
 
     async def work() -> None:
         async with open_runtime_here() as runtime:
-            plan = _plan(runtime, text, file, days, lang, country, cohort, tag, without, when, hour, until)
+            plan = _plan(runtime, text, file, readers, when, hour, until)
             await _look(runtime, plan)
 
     run_async(work)
@@ -94,16 +102,19 @@ def preview(
 @broadcast.command()
 def send(
     text: Text = None, file: File = None, days: Days = None, lang: Languages = None, country: Countries = None,
-    cohort: Cohorts = None, tag: Tags = None, without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
+    cohort: Cohorts = None, tag: Tags = None, answered_within: Within = None, silent_for: Silent = None,
+    without: Without = None, when: When = None, hour: Hour = None, until: Until = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay, and show how far it is.")] = False,
 ) -> None:  # fmt: skip
     """Show it, ask, and hand it to the running bot; to very many, once somebody of the team has approved it in the chat."""
     from nudgebot.services import broadcast_approval, broadcasts
 
+    readers = _readers(days, lang, country, cohort, tag, answered_within, silent_for, without)
+
     async def look() -> tuple[Plan, int]:
         async with open_runtime_here() as runtime:
-            plan = _plan(runtime, text, file, days, lang, country, cohort, tag, without, when, hour, until)
+            plan = _plan(runtime, text, file, readers, when, hour, until)
             return plan, (await _look(runtime, plan)).count
 
     async def work() -> tuple[int, bool]:
@@ -216,28 +227,34 @@ def _unknown(number: int) -> BadSettings:
 # --- what was asked for -------------------------------------------------------------------------------------------
 
 
-def _plan(
-    runtime: Runtime, text: str | None, files: list[Path] | None, days: str | None, languages: list[str] | None,
-    countries: list[str] | None, cohorts: list[str] | None, tags: list[str] | None, without: list[int] | None, when: str | None,
-    hour: str | None, until: str | None,
-) -> Plan:  # fmt: skip
+def _readers(
+    days: str | None, languages: list[str] | None, countries: list[str] | None, cohorts: list[str] | None,
+    tags: list[str] | None, answered_within: int | None, silent_for: int | None, without: list[int] | None,
+) -> Audience:  # fmt: skip
     from nudgebot.programme.audience import Audience
     from nudgebot.programme.broadcast import age_span
-    from nudgebot.services.broadcasts import Plan
 
-    settings = runtime.catalogue.settings
     try:
         youngest, oldest = age_span(days) if days else (None, None)
     except ValueError as wrong:
         raise BadSettings(f"--days: {wrong}") from None
-    audience = Audience(
+    return Audience(
         youngest, oldest, tuple(languages or ()), tuple(one.upper() for one in countries or ()),
-        tuple(cohorts or ()), tuple(tags or ()), tuple(without or ()),
+        tuple(cohorts or ()), tuple(tags or ()), answered_within, silent_for, tuple(without or ()),
     )  # fmt: skip
+
+
+def _plan(
+    runtime: Runtime, text: str | None, files: list[Path] | None, readers: Audience, when: str | None, hour: str | None,
+    until: str | None,
+) -> Plan:  # fmt: skip
+    from nudgebot.services.broadcasts import Plan
+
+    settings = runtime.catalogue.settings
     tz = settings.duty.tz
     return Plan(
         _written(text, files or [], settings.main_language),
-        audience,
+        readers,
         _moment(when, "--when", tz) if when else None,
         _hour(hour),
         _moment(until, "--until", tz) if until else None,

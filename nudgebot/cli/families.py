@@ -70,7 +70,7 @@ def export_cohort(
                 if name not in known:
                     raise BadSettings(f"There is no cohort {name}; there are {', '.join(known) or 'none'}.")
                 await cohorts.record_export(turn, audit_log.SHELL, name)
-            return await cohorts.as_csv(runtime.database, name, runtime.catalogue.settings.duty.tz)
+            return await cohorts.as_csv(runtime.database, name)
 
     listed = run_async(work)
     try:

@@ -309,8 +309,8 @@ class Sender:
             elif row.kind == Kind.PICTURE:
                 params = {**params, "picture": self.runtime.pictures.get(params["chart"])}
             elif row.kind == Kind.LIST:
-                name, tz = params["cohort"], self.runtime.catalogue.settings.duty.tz
-                params = {**params, "file": (f"{name}.csv", await cohorts.as_csv(self.runtime.database, name, tz))}
+                name = params["cohort"]
+                params = {**params, "file": (f"{name}.csv", await cohorts.as_csv(self.runtime.database, name))}
             promised = Promised(row.number, Kind(row.kind), row.content_id, row.language, params, row.created_at)
             message = render(self.runtime.catalogue, promised, now)
             patience = PATIENCE.get(row.lane, BULK_PATIENCE)

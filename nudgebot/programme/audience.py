@@ -1,6 +1,7 @@
 """Who belongs to a broadcast's audience, and who of them is left out, under which name?
 
-Belonging is what the sender asked for: a child's age, a language, a country, a cohort, a tag.  Being left out is what the
+Belonging is what the sender asked for: a child's age, a language, a country, a cohort, a tag, how
+long ago they last answered anything.  Being left out is what the
 programme owes a family, whatever was asked for.  What a parent answered to a check-in is never asked here.
 """
 
@@ -30,9 +31,15 @@ STEPS: Mapping[str, int] = {
 """Ages offered to choose from, in days: the first of a span, or the day after its last."""
 
 
+QUIET = (7, 30, 90)
+"""Days since the last answer that are offered to choose from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Nothing named means everybody.  Ages in days since birth, both ends included, negative before it.
+
+    `heard_within` so many days they tapped an answer, or joined; `silent_for` so many days they did neither.
 
     Broadcasts are named by number.  Who got one of `without` is left out.  `missed` and `answered` ask for those only
     who were to get one of these and did not, and who answered so: `3:a`.
@@ -44,9 +51,15 @@ class Audience:
     countries: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    heard_within: int | None = None
+    silent_for: int | None = None
     without: tuple[int, ...] = ()
     missed: tuple[int, ...] = ()
     answered: tuple[str, ...] = ()
+
+    @property
+    def by_last_answer(self) -> bool:
+        return self.heard_within is not None or self.silent_for is not None
 
     @property
     def by_age(self) -> bool:
@@ -94,6 +107,7 @@ class Member:
     missed: bool = False  # one of the broadcasts that are sent after to those who missed them
     answered: bool = False  # as was asked for
     tags: Collection[str] = ()  # as far as they were asked for
+    heard_on: date | None = None  # when they last tapped an answer, or joined; as far as it was asked for
 
 
 class Exclusion(StrEnum):
@@ -128,7 +142,17 @@ def belongs(audience: Audience, member: Member, on: date) -> bool:
         return False
     if (audience.missed and not member.missed) or (audience.answered and not member.answered):
         return False
+    if audience.by_last_answer and not _quiet_as_asked(audience, member, on):
+        return False
     return not audience.by_age or not member.readable or any(_of_age(audience, kid, on) for kid in member.kids)
+
+
+def _quiet_as_asked(audience: Audience, member: Member, on: date) -> bool:
+    if member.heard_on is None:
+        return False
+    days = (on - member.heard_on).days
+    within, silent = audience.heard_within, audience.silent_for
+    return (within is None or days <= within) and (silent is None or days >= silent)
 
 
 def _of_age(audience: Audience, kid: Kid, on: date) -> bool:

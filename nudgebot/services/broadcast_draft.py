@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from nudgebot.programme.audience import STEPS, Audience
+from nudgebot.programme.audience import QUIET, STEPS, Audience
 from nudgebot.programme.messages import CHOSEN, AfterTap, Choice
 from nudgebot.programme.places import country_name
 from nudgebot.runtime import Turn
@@ -55,6 +55,7 @@ async def show(turn: Turn, coordinator: Coordinator, one: Broadcast) -> None:
         rows.append((button(one, "broadcast.button.cohort", "cohorts"),))
     if offered["tags"]:
         rows.append((button(one, "broadcast.button.tag", "tags"),))
+    rows.append((button(one, "broadcast.button.last_answer", "quiet"),))
     if one.audience:
         rows.append((button(one, "broadcast.button.everybody", "everybody"),))
     await reply(turn, to, "broadcast.draft", values=values, rows=[*rows, *rewords(turn, one)])
@@ -111,6 +112,29 @@ async def _span(turn: Turn, coordinator: Coordinator, one: Broadcast, chosen: st
         return None
     standing = Audience.of_json(one.audience)
     wanted = replace(standing, youngest=STEPS[youngest], oldest=STEPS[oldest] - 1)
+    return await _narrow(turn, coordinator, one, wanted)
+
+
+async def _quiet(turn: Turn, coordinator: Coordinator, one: Broadcast, chosen: str) -> AfterTap | None:
+    """How long ago they last answered: `within-30`, `silent-30`."""
+    say = turn.catalogue.phrase
+    if not chosen:
+        rows = []
+        for offered in QUIET:
+            labels = {
+                kind: say(f"broadcast.button.{kind}", coordinator.language, days=offered)
+                for kind in ("within", "silent")
+            }
+            rows.append(
+                tuple(button(one, label, "quiet", f"{kind}-{offered}", literal=True) for kind, label in labels.items())
+            )
+        await reply(turn, Recipient.coordinator(coordinator), "broadcast.which_quiet", rows=rows)
+        return REPLACED
+    kind, _, days = chosen.partition("-")
+    if kind not in ("within", "silent") or days not in map(str, QUIET):
+        return None
+    standing, within = Audience.of_json(one.audience), kind == "within"
+    wanted = replace(standing, heard_within=int(days) if within else None, silent_for=None if within else int(days))
     return await _narrow(turn, coordinator, one, wanted)
 
 
@@ -174,6 +198,7 @@ READERS_ACTS: dict[str, Act] = {
     "countries": _picks("countries"),
     "cohorts": _picks("cohorts"),
     "tags": _picks("tags"),
+    "quiet": _quiet,
     "everybody": _everybody,
 }
 """What chooses the readers of a draft."""

@@ -33,6 +33,10 @@ def readers(catalogue: Catalogue, language: str, audience: Audience) -> str:
     parts += [country_name(code, language) for code in audience.countries]
     parts += [known[code].name if code in known else code for code in audience.cohorts]
     parts += [say("broadcast.for.tag", tag=tag) for tag in audience.tags]
+    if audience.heard_within is not None:
+        parts.append(say("broadcast.for.heard", days=audience.heard_within))
+    if audience.silent_for is not None:
+        parts.append(say("broadcast.for.silent", days=audience.silent_for))
     parts += [say("broadcast.for.missed", number=number) for number in audience.missed]
     for one in audience.answered:
         number, _, letter = one.partition(":")

@@ -12,7 +12,6 @@ from io import StringIO
 
 from nudgebot.programme.catalogue import Cohort
 from nudgebot.programme.messages import AfterTap, Choice, Kind, rows_as_json
-from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services.promises import Recipient, promise, reply
 from nudgebot.storage import audit_log, people, tags
@@ -130,7 +129,7 @@ async def record_export(turn: Turn, who: str, name: str) -> None:
     await audit_log.write(turn.session, turn.now, who, "exported_cohort", f"cohort:{name}"[:48])
 
 
-async def as_csv(database: Database, name: str, tz: str) -> bytes:
+async def as_csv(database: Database, name: str) -> bytes:
     """A line for each parent, a page at a time: whoever is in distress meanwhile waits for a page, not for the list."""
     written = StringIO(newline="")
     writer = csv.writer(written)
@@ -141,7 +140,7 @@ async def as_csv(database: Database, name: str, tz: str) -> bytes:
         async with database.read() as session:
             page = await kept.some_members(session, name, after, A_PAGE)
         for one in page:
-            answered = f"{local_date(one.answered_at, tz)}" if one.answered_at else ""
+            answered = f"{one.answered_on}" if one.answered_on else ""
             reached = "yes" if one.reachable else "no"
             writer.writerow((one.code, one.state, reached, answered, " ".join(one.tags)))
         more = len(page) == A_PAGE

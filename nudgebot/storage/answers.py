@@ -77,6 +77,13 @@ async def check_in_choices(session: AsyncSession, delivery_ids: Sequence[int]) -
     return {delivery: (choice, value) for delivery, choice, value in rows}  # the newest stands
 
 
+async def newest_days(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, date]:
+    """Enrolment -> the day, where they are, on which they last tapped an answer; what it said is not looked at."""
+    day = func.max(Answer.local_date, type_=Answer.local_date.type)
+    found = select(Answer.enrolment_id, day).where(one_of(session, Answer.enrolment_id, enrolment_ids))
+    return {enrolment: newest for enrolment, newest in await session.execute(found.group_by(Answer.enrolment_id))}
+
+
 async def latest_at(session: AsyncSession, enrolment_id: int) -> datetime | None:
     """When this parent last tapped an answer; never which."""
     newest = select(Answer.answered_at).where(Answer.enrolment_id == enrolment_id).order_by(Answer.id.desc()).limit(1)

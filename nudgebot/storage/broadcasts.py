@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.programme.audience import Audience, Kid, Member, held
 from nudgebot.programme.broadcast import MOVES, State
+from nudgebot.storage import answers as answers_given
 from nudgebot.storage import tags
 from nudgebot.storage.database import one_of
 from nudgebot.storage.deliveries import NewDelivery, insert_rows
@@ -176,6 +177,8 @@ _PEOPLE = (
         Enrolment.safe_to_contact,
         Enrolment.news_off,
         Enrolment.family_id,
+        Enrolment.joined_on,
+        Enrolment.created_at,
         Carer.channel,
         Carer.identifier,
         Carer.language,
@@ -221,6 +224,7 @@ async def _candidates(
     cases = await _in_open_cases(session, [one.identifier for one in people])
     numbers = [one.id for one in people]
     has = await tags.of_families(session, [one.family_id for one in people]) if audience.tags else {}
+    heard = await answers_given.newest_days(session, numbers) if audience.by_last_answer else {}
     got = await _with_rows(session, audience.without, numbers, _GOT)
     missed = await _with_rows(session, audience.missed, numbers, _MISSED)
     answered = await _answered(session, audience.answered, numbers)
@@ -236,6 +240,7 @@ async def _candidates(
                 country=one.country,
                 cohort=one.cohort,
                 tags=has.get(one.family_id, ()),
+                heard_on=heard.get(one.id) or one.joined_on or one.created_at.date(),
                 kids=kids.get(one.family_id, ()),
                 readable=one.family_id not in damaged,
                 unreachable=one.unreachable_at is not None,

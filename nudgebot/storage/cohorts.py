@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
 from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from nudgebot.storage import tags
-from nudgebot.storage.database import one_of
-from nudgebot.storage.models import Answer, Carer, Enrolment, Family
+from nudgebot.storage import answers, tags
+from nudgebot.storage.models import Carer, Enrolment, Family
 
 _SILENT = ("left", "joining")
 """They stopped all messages, or never finished joining."""
@@ -33,7 +32,7 @@ class Member:
     code: str
     state: str
     reachable: bool  # False also when they blocked the bot
-    answered_at: datetime | None  # their newest tap on a tip, a check-in or a broadcast; not what it said
+    answered_on: date | None  # their newest tap on a tip, a check-in or a broadcast; not what it said
     tags: tuple[str, ...]
 
 
@@ -62,12 +61,7 @@ async def some_members(session: AsyncSession, cohort: str, after: int, limit: in
             .limit(limit)
         )
     ).all()
-    newest = (
-        select(Answer.enrolment_id, func.max(Answer.answered_at, type_=Answer.answered_at.type))
-        .where(one_of(session, Answer.enrolment_id, [row[0] for row in rows]))
-        .group_by(Answer.enrolment_id)
-    )
-    answered = {enrolment: moment for enrolment, moment in await session.execute(newest)}
+    answered = await answers.newest_days(session, [row[0] for row in rows])
     has = await tags.of_families(session, [row[1] for row in rows])
     return [
         Member(

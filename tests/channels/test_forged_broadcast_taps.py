@@ -42,7 +42,7 @@ ACTS = (*broadcast_desk.DRAFT_ACTS, *broadcast_approval.ACTS, *OTHER_ACTS, "corr
 DETAILS = (
     "", "here", "now", "morning", "en", "xx", "GB", "demo", "visited", "a", "z", *STEPS, "birth-y1", "y1-birth", "-", "²",
     "9" * 30,
-    "suicide_self_harm:urgent", "suicide_self_harm:mild", "queen:urgent", ":",
+    "suicide_self_harm:urgent", "silent-30", "silent-31", "within-", "within-7", "suicide_self_harm:mild", "queen:urgent", ":",
 )  # fmt: skip
 NUMBERS = [str(number) for number in range(1, len(State) + 1)]
 
@@ -167,6 +167,7 @@ async def test_every_button_in_every_state_means_something_or_nothing_and_never_
         "countries": "GB",
         "cohorts": "demo",
         "tags": "visited",
+        "quiet": "silent-30",
     }
     async with office.turn() as turn:
         for act in ACTS:

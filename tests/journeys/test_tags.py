@@ -107,6 +107,26 @@ async def test_a_broadcast_goes_to_who_has_one_of_the_tags(bot, hires, joins, te
     assert [name for name, one in people.items() if one.last.text == "See you on Friday"] == ["Anna"]
 
 
+async def test_a_broadcast_goes_to_who_has_been_silent_for_a_while(bot, hires, joins, tells, taps):
+    ruth, anna, ben = await hires("Ruth"), await joins("Anna"), await joins("Ben")
+    bot.clock.advance(timedelta(days=6))
+    await bot.quiet()
+    await taps(anna, "Did it", next(one for one in reversed(anna.chat) if "Did it" in one.labels))
+    bot.clock.advance(timedelta(days=1))
+    await tells(ruth, "/broadcast")
+    [draft] = await tells(ruth, "Is all well?")
+    _, [which] = await taps(ruth, "By the last answer", draft)
+    assert which.labels[:2] == ["In the last 7 days", "Not for 7 days"]
+    _, [draft] = await taps(ruth, "Not for 7 days", which)
+    assert "For: silent for 7 days or more." in draft.text
+    await taps(ruth, "Look at it", draft)
+    await bot.until(bot.clock.now() + timedelta(seconds=5))
+    assert "1 would get it: silent for 7 days or more." in ruth.last.text
+    await taps(ruth, "Send now")
+    await bot.until(bot.clock.now() + timedelta(seconds=65))
+    assert [one.first_name for one in (anna, ben) if one.last.text == "Is all well?"] == ["Ben"]
+
+
 @on_one_engine
 @pytest.mark.parametrize(
     ("words", "says"),

@@ -29,6 +29,7 @@ MEMBERS = st.builds(
     language=st.sampled_from(["en", "sw"]),
     country=st.sampled_from([None, "GB", "KE"]),
     cohort=st.sampled_from([None, "demo", "clinic"]),
+    heard_on=st.none() | st.integers(0, 100).map(lambda days: TODAY - timedelta(days=days)),
     tags=st.frozensets(st.sampled_from(["visited", "twins-club"])),
     kids=st.lists(KIDS, max_size=3),
     readable=st.booleans(),
@@ -47,6 +48,8 @@ AUDIENCES = st.builds(
     languages=st.lists(st.sampled_from(["en", "sw"]), unique=True).map(tuple),
     countries=st.lists(st.sampled_from(["GB", "KE"]), unique=True).map(tuple),
     cohorts=st.lists(st.sampled_from(["demo", "clinic"]), unique=True).map(tuple),
+    heard_within=st.none() | st.integers(1, 90),
+    silent_for=st.none() | st.integers(1, 90),
     tags=st.lists(st.sampled_from(["visited", "twins-club"]), unique=True).map(tuple),
     without=st.lists(st.integers(1, 9)).map(tuple),
     missed=st.lists(st.integers(1, 9), max_size=1).map(tuple),
@@ -63,6 +66,15 @@ AUDIENCES = st.builds(
 )
 def test_both_ends_of_an_age_span_are_included(youngest, oldest, is_in):
     assert belongs(Audience(youngest, oldest), ADA, TODAY) is is_in
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "heard", "silent"), [(0, True, False), (29, True, False), (30, True, True), (31, False, True)]
+)
+def test_the_time_since_the_last_answer_counts_its_end(days_ago, heard, silent):
+    member = replace(ADA, heard_on=TODAY - timedelta(days=days_ago))
+    assert belongs(Audience(heard_within=30), member, TODAY) is heard
+    assert belongs(Audience(silent_for=30), member, TODAY) is silent
 
 
 def test_before_birth_the_age_counts_down_to_the_due_date():
@@ -87,7 +99,7 @@ def test_a_lost_child_keeps_its_family_in_sight_and_one_the_parent_took_out_does
 def test_every_condition_narrows_the_audience_and_none_widens_it(member, audience):
     if belongs(audience, member, TODAY):
         assert belongs(Audience(), member, TODAY)
-        for name in ("youngest", "oldest"):
+        for name in ("youngest", "oldest", "heard_within", "silent_for"):
             assert belongs(replace(audience, **{name: None}), member, TODAY)
         for name in ("languages", "countries", "cohorts", "tags"):
             assert belongs(replace(audience, **{name: ()}), member, TODAY)
@@ -101,6 +113,9 @@ def test_whoever_belongs_is_what_was_asked_for(member, audience):
     assert not audience.languages or member.language in audience.languages
     assert not audience.countries or member.country in audience.countries
     assert not audience.cohorts or member.cohort in audience.cohorts
+    if audience.by_last_answer:
+        days = (TODAY - member.heard_on).days
+        assert (audience.silent_for or 0) <= days <= (audience.heard_within or 9999)
     assert not audience.tags or set(audience.tags) & set(member.tags)
     if audience.by_age and member.readable:
         ages = [(TODAY - kid.day).days for kid in member.kids if kid.day]
@@ -116,7 +131,19 @@ def test_an_audience_comes_back_from_the_database_as_it_went_in(audience):
 
 
 def test_nothing_about_answers_can_be_asked_for_but_those_to_a_broadcast():
-    asks = {"youngest", "oldest", "languages", "countries", "cohorts", "tags", "without", "missed", "answered"}
+    asks = {
+        "youngest",
+        "oldest",
+        "languages",
+        "countries",
+        "cohorts",
+        "tags",
+        "heard_within",
+        "silent_for",
+        "without",
+        "missed",
+        "answered",
+    }
     assert set(Audience.__slots__) == asks
 
 
