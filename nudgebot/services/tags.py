@@ -59,7 +59,10 @@ async def show(turn: Turn, coordinator: Coordinator, family: Family) -> None:
 async def change(
     turn: Turn, coordinator: Coordinator, family: Family, on: Sequence[str], off: Sequence[str]
 ) -> str | None:
-    """Puts these on and takes those away, all or nothing: a sentence that says why not, or None.  Each is recorded."""
+    """Puts these on and takes those away, all or nothing: a sentence that says why not, or None.
+
+    Each is recorded, without the word: the log outlives the family.
+    """
     own, known = set(await kept.of_family(turn.session, family.id)), await kept.known(turn.session)
     wanted = own - {*off} | {*on}
     say = turn.catalogue.phrase
@@ -70,10 +73,10 @@ async def change(
     who, subject = audit_log.actor(coordinator), f"family:{family.code}"
     for tag in on:
         if await kept.put(turn.session, family.id, tag, turn.now):
-            await audit_log.write(turn.session, turn.now, who, "tagged_family", subject, tag)
+            await audit_log.write(turn.session, turn.now, who, "tagged_family", subject)
     for tag in off:
         if await kept.take(turn.session, family.id, tag):
-            await audit_log.write(turn.session, turn.now, who, "untagged_family", subject, tag)
+            await audit_log.write(turn.session, turn.now, who, "untagged_family", subject)
     return None
 
 
