@@ -17,11 +17,10 @@ async def test_distress_passes_those_who_came_before_it_and_the_others_keep_thei
         async with stile.passing(urgent=urgent):
             went.append(name)
 
-    async with asyncio.TaskGroup() as people:
-        async with stile.passing():
-            for name, urgent in (("plan", False), ("tidy", False), ("Anna", True), ("send", False), ("Ben", True)):
-                people.create_task(go(name, urgent))
-            await asyncio.sleep(0)  # all of them wait
+    async with asyncio.TaskGroup() as people, stile.passing():
+        for name, urgent in (("plan", False), ("tidy", False), ("Anna", True), ("send", False), ("Ben", True)):
+            people.create_task(go(name, urgent))
+        await asyncio.sleep(0)  # all of them wait
     assert went == ["Anna", "Ben", "plan", "tidy", "send"]
 
 
