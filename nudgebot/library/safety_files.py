@@ -223,7 +223,7 @@ def _table(file: _File, key: str) -> dict[str, Any]:
 
 
 def _lexicon(file: _File) -> SafetyLexicon:
-    known = {"sets", "spellings", "forms", "endings", "emoji", "fillers", "repair", "leave_alone", "joined", "turns"}
+    known = {"sets", "spellings", "forms", "endings", "emoji", "fillers", "repair", "leave_alone", "joined", "turns", "doubt"}
     file.unknown_keys(known)
     return SafetyLexicon(
         sets={str(name): _words(file, "sets", name) for name in _table(file, "sets")},
@@ -236,6 +236,7 @@ def _lexicon(file: _File) -> SafetyLexicon:
         leave_alone=_words(file, "leave_alone"),
         joined=_words(file, "joined"),
         turns=_words(file, "turns"),
+        doubt={str(name): _words(file, "doubt", name) for name in _table(file, "doubt")},
     )
 
 
@@ -293,6 +294,8 @@ def _weights(path: Path, categories: Mapping[str, SafetyCategory], problems: Pro
             weights={feature: tuple(map(int, row)) for feature, row in data["weights"].items()},
             case_from=int(data["case_from"]),
             soft_from=int(data["soft_from"]),
+            doubt_from=int(data["doubt_from"]),
+            held_from=int(data["held_from"]),
         )
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         problems.add(path, 0, f"This file cannot be read; {_LEARN_ANEW}")
@@ -395,6 +398,7 @@ def _rules(file: _File, category: SafetyCategory | None, folder: Path) -> Iterat
             phrases=phrases,
             unless=_texts(file, *where, "unless") + (() if bare else shared_unless),
             unless_anywhere=_texts(file, *where, "unless_anywhere") + (() if bare else shared_anywhere),
+            plain=body.get("plain") is True,
             child_days=_child_days(file, body, *where),
             age_unknown=body.get("age_unknown", True) is True,
             examples=tuple(_examples(file, *where, "examples")),
@@ -410,6 +414,7 @@ _RULE_KEYS = {
     "unless",
     "unless_anywhere",
     "only_own_unless",
+    "plain",
     "child_days",
     "age_unknown",
     "examples",

@@ -360,6 +360,7 @@ class SafetyRule:
     phrases: tuple[str, ...]  # any one of them fires the rule
     unless: tuple[str, ...] = ()  # holds back a hit in the same sentence
     unless_anywhere: tuple[str, ...] = ()  # holds back every hit in the message
+    plain: bool = False  # never in doubt: its phrases say too much to be taken lightly
     child_days: tuple[int, int] | None = None  # fires only for a child of this age in days, both ends included
     age_unknown: bool = True  # whether a rule with `child_days` fires when nobody knows the child's age
     examples: tuple[SafetyExample, ...] = ()
@@ -382,6 +383,14 @@ class SafetyLexicon:
     leave_alone: tuple[str, ...] = ()  # real words that a repair would take for a misspelling
     joined: tuple[str, ...] = ()  # phrases that people type without spaces
     turns: tuple[str, ...] = ()  # "but": what was denied before it does not excuse what comes after
+    doubt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # why a hit may not be meant -> what shows it
+
+
+NEVER = -(10**9)
+"""A score that no message lies below."""
+
+ALWAYS = 10**9
+"""A score that no message reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,9 +399,11 @@ class SafetyWeights:
 
     categories: tuple[str, ...]  # the order of the numbers below
     base: tuple[int, ...]
-    weights: Mapping[str, tuple[int, ...]]  # a word, or a pair of neighbours -> a number per category
+    weights: Mapping[str, tuple[int, ...]]  # a word or a pair of words -> a number per category
     case_from: int  # from this score on a person of the team is told
     soft_from: int  # from this score on the parent is asked whether she is all right
+    doubt_from: int = NEVER  # from this score on a rule's hit in doubt stands; below it she is asked
+    held_from: int = ALWAYS  # from this score on a rule's hit stands though an exclusion holds it back
 
 
 @dataclass(frozen=True, slots=True)

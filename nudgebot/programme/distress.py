@@ -3,6 +3,13 @@
 The rules are content (`content/safety/`); this file only compiles and asks them.  A miss is the worst case, so every
 sentence is read, the first hit does not end the search, praise switches nothing off, and a negation is a word like
 any other: only a rule's own `unless` lines can hold it back.
+
+A second look (`distress_model.py`) weighs the words themselves.  What it decides depends on what the rules heard:
+
+    a hit                  stands, whatever the second look says
+    a hit in doubt         (`distress_doubt.py`) stands from `doubt_from` on; below it the parent is asked
+    a hit held back        stands from `held_from` on; below it nothing happens
+    no hit                 a case from `case_from` on, never an emergency; from `soft_from` on the parent is asked
 """
 
 from __future__ import annotations
@@ -12,7 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyRule, SafetyWeights, Severity
-from nudgebot.programme.distress_model import resemblance, strongest
+from nudgebot.programme.distress_doubt import Doubt
+from nudgebot.programme.distress_model import Resemblance, resemblance, strongest
 from nudgebot.programme.distress_phrases import (
     Bits,
     Message,
@@ -34,6 +42,9 @@ EXAMPLE_WEIGHT = 10
 
 TELLING_ONE_IN = 12
 """A text may be in another language when one word in so many is of that language and not of the main one's rules."""
+
+CHILDS_AGE = "the child's age"
+"""What holds a hit back whose rule is for an age."""
 
 SECOND_STAGE = "second_stage"
 """Stands for the rule, with the category, where a finding came from the second look (`distress_model.py`)."""
@@ -69,6 +80,7 @@ class Fired:
     phrase: str  # the line of the rule file
     words: tuple[str, ...]  # the message's words that matched it
     held_back_by: str = ""  # the exclusion, or the child's age; empty = it fired
+    in_doubt_by: str = ""  # the signs that it may not be meant; empty = it is plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ class Explanation:
     sentences: tuple[str, ...]
     fired: tuple[Fired, ...]
     held_back: tuple[Fired, ...]
+    second_look: str = ""  # what it made of the message, where it was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,7 @@ class _Tongue:
             lines += ((book.phrase(line), compiled) for line in rule.phrases)
         phrases = [phrase for phrase, _ in lines]
         self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
+        self._doubt = Doubt(lexicon, book, EXCLUDED_WITHIN)
         self._words.learn(book.vocabulary)
         self._runs = Runs(book.runs)
         commonness = Counter(word for phrase in phrases for demand in phrase.demands for word in demand)
@@ -163,6 +177,7 @@ class _Tongue:
             for example in (*rule.examples, *rule.look_alikes):  # a sample of how people write: common words come first
                 commonness.update(dict.fromkeys(self.read(example.text).vocabulary, EXAMPLE_WEIGHT))
         self._lines = lines
+        self._doubts = language in safety.second_stage  # without a second look there is nobody to judge a doubt
         self._by_word: dict[str, list[int]] = {}
         for number, phrase in enumerate(phrases):
             phrase.ask_the_rarest_first(commonness)
@@ -197,15 +212,23 @@ class _Tongue:
             numbers.update(by_word[word])
         return (self._lines[number] for number in sorted(numbers))
 
-    def fired(self, message: Message, child_age_days: int | None) -> Iterator[SafetyRule]:
-        done: set[str] = set()
+    def fired(self, message: Message, child_age_days: int | None) -> Iterator[tuple[SafetyRule, bool]]:
+        """Every rule that fires, and whether it is sure.  A rule may come twice: in doubt, then sure."""
+        sure: set[str] = set()
         for phrase, compiled in self.candidates(message):
-            if compiled.rule.id in done or not compiled.applies(child_age_days):
+            rule = compiled.rule
+            if rule.id in sure or not compiled.applies(child_age_days):
                 continue
             hits = phrase.hits(message)
-            if hits and compiled.surviving(hits, message):
-                done.add(compiled.rule.id)
-                yield compiled.rule
+            if hits and (left := compiled.surviving(hits, message)):
+                if plain := bool(left & ~self._in_doubt(rule, phrase, message)):
+                    sure.add(rule.id)
+                yield rule, plain
+
+    def _in_doubt(self, rule: SafetyRule, phrase: Phrase, message: Message) -> Bits:
+        if rule.plain or rule.category is None or not self._doubts:
+            return 0
+        return self._doubt.cast_on(phrase, message)
 
     def explained(self, message: Message, child_age_days: int | None) -> Iterator[Fired]:
         for phrase, compiled in self.candidates(message):
@@ -213,7 +236,20 @@ class _Tongue:
                 rule = compiled.rule
                 words = tuple(phrase.spans(message))
                 held = _held_back_by(compiled, hits, message, child_age_days)
-                yield Fired(rule.id, rule.category, rule.severity, phrase.line, words, held)
+                left = hits if held else compiled.surviving(hits, message)
+                doubtful = not left & ~self._in_doubt(rule, phrase, message)
+                signs = ", ".join(self._doubt.reasons(phrase, left, message)) if doubtful else ""
+                yield Fired(rule.id, rule.category, rule.severity, phrase.line, words, held, signs)
+
+    def held_back(self, message: Message, child_age_days: int | None) -> Iterator[tuple[SafetyRule, bool]]:
+        """The rules with a hit, where none fires, and whether an exclusion alone holds it back.
+
+        A rule for an age says nothing about a child of another age; where nobody knows the age it is as if not there.
+        """
+        for phrase, compiled in self.candidates(message):
+            applies = compiled.applies(child_age_days)
+            if (applies or child_age_days is not None) and phrase.hits(message):
+                yield compiled.rule, applies
 
 
 class Screen:
@@ -231,14 +267,19 @@ class Screen:
     def screen(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Finding:
         """What the text shows.  `language` is an IETF tag; `child_age_days` counts from birth (negative before it)."""
         readings = self._readings(text, language)
-        rules = _fired(readings, child_age_days)
-        return self._finding(rules.values()) if rules else self._second_look(readings, child_age_days)
+        hits = _fired(readings, child_age_days)
+        if not hits:
+            return self._second_look(readings, child_age_days)
+        finding = self._finding(rule for rule, _ in hits.values())
+        if finding.is_case and not any(sure for rule, sure in hits.values() if rule.category):
+            return self._judged(finding, readings)
+        return finding
 
     def fired(
         self, text: str, language: str | None = None, child_age_days: int | None = None
     ) -> Mapping[str, SafetyRule]:
         """Every rule that fires, soft checks included, by id."""
-        return _fired(self._readings(text, language), child_age_days)
+        return {name: rule for name, (rule, _) in _fired(self._readings(text, language), child_age_days).items()}
 
     def words(self, text: str, language: str) -> Sequence[str]:
         """The text as rules and weights see it, BREAK between sentences."""
@@ -256,8 +297,9 @@ class Screen:
         return Explanation(
             finding,
             sentences,
-            (*(one for one in spoke if not one.held_back_by), *self._resembled(finding, readings)),
+            tuple(one for one in spoke if not one.held_back_by),
             tuple(one for one in spoke if one.held_back_by),
+            self._account(readings),
         )
 
     def _spoken(self, text: str, language: str | None) -> Sequence[_Tongue]:
@@ -273,35 +315,48 @@ class Screen:
     def _readings(self, text: str, language: str | None) -> Sequence[tuple[_Tongue, Message]]:
         return [(tongue, tongue.read(text)) for tongue in self._spoken(text, language)]
 
+    def _judged(self, finding: Finding, readings: Sequence[tuple[_Tongue, Message]]) -> Finding:
+        """A case of which every hit is in doubt: it stands, or the parent is asked."""
+        for learnt, found in self._looks(readings):
+            if found.score >= learnt.doubt_from:
+                return finding
+        return Finding(severity="soft_check", rules=(f"{SECOND_STAGE}.in_doubt", *finding.rules))
+
     def _second_look(self, readings: Sequence[tuple[_Tongue, Message]], child_age_days: int | None) -> Finding:
-        """What no rule fired on, by its likeness to messages of distress: never an emergency, and what a rule has
-        recognised and excused stays excused."""
-        for tongue, message in readings:
-            if (learnt := self._learnt.get(tongue.language)) is None:
+        """What no rule fired on, by its likeness to messages of distress."""
+        for learnt, found in self._looks(readings):
+            if found.score < learnt.soft_from:
                 continue
-            found = resemblance(message.words, learnt)
-            if found.score < learnt.soft_from or _recognised(readings, child_age_days):
-                continue
+            if held := [one for tongue, message in readings for one in tongue.held_back(message, child_age_days)]:
+                excluded = [rule for rule, by_exclusion in held if by_exclusion]
+                return self._finding(excluded) if found.score >= learnt.held_from else NOTHING
             severity = self._mildest(found.category)
             if found.score < learnt.case_from or severity == "emergency":
                 return Finding(severity="soft_check", rules=(f"{SECOND_STAGE}.soft_check",))
             return Finding(found.category, severity, (found.category,), (f"{SECOND_STAGE}.{found.category}",))
         return NOTHING
 
+    def _looks(self, readings: Iterable[tuple[_Tongue, Message]]) -> Iterator[tuple[SafetyWeights, Resemblance]]:
+        for tongue, message in readings:
+            if learnt := self._learnt.get(tongue.language):
+                yield learnt, resemblance(message.words, learnt)
+
     def _mildest(self, category: str) -> Severity:
         return max(self._categories[category].precedence, key=_GRAVITY.__getitem__)
 
-    def _resembled(self, finding: Finding, readings: Iterable[tuple[_Tongue, Message]]) -> Iterator[Fired]:
-        """The second look's own account, where the finding is its."""
-        for tongue, message in readings:
-            learnt = self._learnt.get(tongue.language)
-            if learnt and finding.severity and finding.rules[0].startswith(f"{SECOND_STAGE}."):
-                found = resemblance(message.words, learnt)
-                told = (
-                    f"{found.category} {found.score:.0f}; asks from {learnt.soft_from}, a case from {learnt.case_from}"
-                )
-                words = tuple(_weighed(message.words, found.category, learnt))
-                yield Fired(finding.rules[0], finding.category, finding.severity, told, words)
+    def _account(self, readings: Sequence[tuple[_Tongue, Message]]) -> str:
+        """The second look's own account: its score beside the thresholds, and the words that say most."""
+        told: list[str] = []
+        for learnt, found in self._looks(readings):
+            if not found.passage:
+                continue
+            words = ", ".join(f"“{word}” {weight:+d}" for word, weight in strongest(found.passage, found.category, learnt))
+            told.append(
+                f"{found.category} {found.score:.0f} by {words} (a hit in doubt stands from {learnt.doubt_from}, "
+                f"one held back from {learnt.held_from}; without a hit it asks from {learnt.soft_from}, "
+                f"a case from {learnt.case_from})"
+            )
+        return "; ".join(told)
 
     def _finding(self, rules: Iterable[SafetyRule]) -> Finding:
         gravest: dict[str, Severity] = {}
@@ -327,22 +382,20 @@ def compile_screen(safety: SafetyLibrary, main_language: str = "en") -> Screen:
     return Screen(safety, main_language)
 
 
-def _fired(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> Mapping[str, SafetyRule]:
-    return {rule.id: rule for tongue, message in readings for rule in tongue.fired(message, child_age_days)}
-
-
-def _recognised(readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None) -> bool:
-    return any(True for tongue, message in readings for _ in tongue.explained(message, child_age_days))
-
-
-def _weighed(words: Sequence[str], category: str, learnt: SafetyWeights) -> Iterator[str]:
-    for feature, weight in strongest(words, category, learnt):
-        yield f"“{feature}” {weight:+d}"
+def _fired(
+    readings: Iterable[tuple[_Tongue, Message]], child_age_days: int | None
+) -> dict[str, tuple[SafetyRule, bool]]:
+    """The rules that fire, by id, each with whether it is sure in any language."""
+    found: dict[str, tuple[SafetyRule, bool]] = {}
+    for tongue, message in readings:
+        for rule, sure in tongue.fired(message, child_age_days):
+            found[rule.id] = rule, sure or (rule.id in found and found[rule.id][1])
+    return found
 
 
 def _held_back_by(compiled: _CompiledRule, hits: Bits, message: Message, child_age_days: int | None) -> str:
     if not compiled.applies(child_age_days):
-        return "the child's age"
+        return CHILDS_AGE
     if compiled.surviving(hits, message):
         return ""
     return min(exclusion.phrase.line for exclusion in compiled.speaking(message))

@@ -1,23 +1,31 @@
-"""Does a message that no rule knows look like distress all the same?  A second look, by weights learnt from examples.
+"""How much does a message look like distress, whatever the rules say?  A second look, by weights learnt from examples.
 
-Rules say what their authors thought of; of other people's words they miss four in ten.  Here single words and pairs of
-neighbours each carry a number per category, learnt from the labelled messages in `tests/programme/distress_corpus/` and
-kept as a table in `content/safety/second_stage.<language>.json`.  Their sum says which category is the most likely and
-whether that is enough for a case, for a soft check or for nothing.  Nothing is random and no library is needed: whoever
-wants to know why can add up the numbers that `nudgebot distress explain` shows.
+Rules say what their authors thought of; of other people's words they miss some, and some they take too seriously.  Here
+words and pairs of words each carry a number per category, learnt from the labelled messages in
+`tests/programme/distress_corpus/` and kept as a table in `content/safety/second_stage.<language>.json`.  Their sum says
+which category is the most likely, and whether that is enough to tell a person where no rule spoke (`case_from`), to ask
+the parent (`soft_from`), or to let a rule's hit stand that is in doubt (`doubt_from`) or held back (`held_from`).
+Nothing is random and no library is needed: whoever wants to know why can add up the numbers that
+`nudgebot distress explain` shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import add
 
 from nudgebot.programme.catalogue import SafetyWeights
 from nudgebot.programme.distress_words import BREAK
 
-LONG = 30
+LONG = 45
 """Features of an ordinary message (some fifteen words).  The sum of a longer one is divided by the root of its excess,
 or every long story would add up to distress."""
+
+TOGETHER = 3
+"""How many sentences in a row are weighed as one.  The gravest such passage speaks for the message: whatever else is
+written around it takes nothing away."""
 
 STRONGEST = 5
 """How many features an explanation names."""
@@ -25,26 +33,23 @@ STRONGEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Resemblance:
-    """The category a message resembles most, and how much: compare with `case_from` and `soft_from`."""
+    """The category a message resembles most, and how much: compare with the thresholds of `SafetyWeights`."""
 
     category: str
     score: float
+    passage: tuple[tuple[str, ...], ...]  # the sentences that resemble it most
 
 
-def features(words: Iterable[str]) -> set[str]:
-    """What is looked up: the words, and pairs of neighbours in a sentence, with its start ^ and its end $."""
-    found: set[str] = set()
-    before = "^"
-    for word in words:
-        if word != BREAK:
-            found.add(word)
-            found.add(f"{before} {word}")
-            before = word
-        elif before != "^":
-            found.add(f"{before} $")
-            before = "^"
-    if before != "^":
-        found.add(f"{before} $")
+def sentences(words: Iterable[str]) -> list[tuple[str, ...]]:
+    """The words are those of `distress_words.Words.of_message`."""
+    return [tuple(said) for real, said in groupby(words, BREAK.__ne__) if real]
+
+
+def features(sentence: Sequence[str]) -> set[str]:
+    """What is looked up: words, neighbours (with the sentence's start ^ and end $), and pairs one word apart (_)."""
+    found = set(sentence)
+    found.update(map("{} {}".format, ("^", *sentence), (*sentence, "$")))
+    found.update(map("{} _ {}".format, sentence, sentence[2:]))
     return found
 
 
@@ -54,19 +59,32 @@ def damping(count: int) -> float:
 
 
 def resemblance(words: Sequence[str], learnt: SafetyWeights) -> Resemblance:
-    """The words are those of `distress_words.Words.of_message`."""
-    seen = features(words)
-    weights = learnt.weights
-    known = [weights[feature] for feature in seen if feature in weights]
-    sums = [sum(column) for column in zip(*known, strict=True)] or [0] * len(learnt.categories)
-    damped = damping(len(seen))
-    scores = [base + damped * total for base, total in zip(learnt.base, sums, strict=True)]
-    highest = max(scores)
-    return Resemblance(learnt.categories[scores.index(highest)], highest)
+    """Of the passage of up to `TOGETHER` sentences that resembles any category most."""
+    said = sentences(words)
+    sums = [_sums(sentence, learnt) for sentence in said]
+    best = Resemblance(learnt.categories[0], float("-inf"), ())
+    for begin in range(len(said)):
+        count, totals = 0, [0] * len(learnt.categories)
+        for end in range(begin + 1, min(begin + TOGETHER, len(said)) + 1):
+            more, added = sums[end - 1]
+            count, totals = count + more, list(map(add, totals, added))
+            damped = damping(count)
+            scores = [base + damped * total for base, total in zip(learnt.base, totals, strict=True)]
+            if (highest := max(scores)) > best.score:
+                best = Resemblance(learnt.categories[scores.index(highest)], highest, tuple(said[begin:end]))
+    return best
 
 
-def strongest(words: Sequence[str], category: str, learnt: SafetyWeights) -> Iterator[tuple[str, int]]:
+def _sums(sentence: Sequence[str], learnt: SafetyWeights) -> tuple[int, list[int]]:
+    """How many features, and what they weigh for each category."""
+    seen = features(sentence)
+    known = [row for feature in seen if (row := learnt.weights.get(feature))]
+    return len(seen), [sum(column) for column in zip(*known, strict=True)] or [0] * len(learnt.categories)
+
+
+def strongest(passage: Iterable[Sequence[str]], category: str, learnt: SafetyWeights) -> Iterator[tuple[str, int]]:
     """The features that say most for the category, strongest first, each with its weight."""
     at = learnt.categories.index(category)
-    weighed = [(feature, learnt.weights[feature][at]) for feature in features(words) if feature in learnt.weights]
+    seen = {feature for sentence in passage for feature in features(sentence)}
+    weighed = [(feature, learnt.weights[feature][at]) for feature in seen if feature in learnt.weights]
     yield from sorted(weighed, key=lambda one: (-one[1], one[0]))[:STRONGEST]

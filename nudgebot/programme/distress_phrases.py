@@ -24,7 +24,7 @@ and found in one walk over the message, so that most of a phrase is looked up an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -104,6 +104,7 @@ class Message:
         self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
         self.excused: dict[Phrase, Bits] = {}  # the places it holds back
         self.held: dict[object, Bits] = {}  # the places that all exclusions of a rule hold back together
+        self.doubted: dict[frozenset[str], Bits] = {}  # the places that signs of doubt reach
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
@@ -167,6 +168,10 @@ class Element:
         """Places just after this element, when it may begin at any of `starts`."""
         raise NotImplementedError
 
+    def spoken(self) -> Iterator[str]:
+        """Every word it can match."""
+        yield from ()
+
 
 @dataclass(eq=False, slots=True)
 class OneOf(Element):
@@ -201,6 +206,12 @@ class OneOf(Element):
             found |= phrase.after(starts, message)
         return found
 
+    def spoken(self) -> Iterator[str]:
+        for run in self.words:
+            yield from run.split()
+        for phrase in self.phrases:
+            yield from phrase.spoken()
+
 
 @dataclass(eq=False, slots=True)
 class Number(Element):
@@ -222,6 +233,9 @@ class Maybe(Element):
 
     def after(self, starts: Bits, message: Message) -> Bits:
         return starts | self.inner.after(starts, message)
+
+    def spoken(self) -> Iterator[str]:
+        return self.inner.spoken()
 
 
 @dataclass(eq=False, slots=True)
@@ -263,6 +277,10 @@ class Sequence_(Element):
             if not starts:
                 return 0
         return starts
+
+    def spoken(self) -> Iterator[str]:
+        for step in self.steps:
+            yield from step.spoken()
 
     def after_any(self, message: Message) -> Bits:
         """`after` from every place where a part may begin; what other parts have opened already is not tried again."""
@@ -335,6 +353,10 @@ class Phrase:
         if self not in message.excuses:
             message.excuses[self] = self.hits(message, denied_too=True)
         return message.excuses[self]
+
+    def vocabulary(self) -> frozenset[str]:
+        """Every word that the line speaks of."""
+        return frozenset(word for part in self.parts for word in part.spoken())
 
     @staticmethod
     def _ends(part: Sequence_, message: Message, denied_too: bool) -> Bits:
@@ -519,6 +541,13 @@ class PhraseBook:
         if len(options) == 1 and options[0].startswith("@") and " " not in options[0]:
             return self.set(options[0][1:], line)
         return self._any(options, line)
+
+    def runs_of(self, name: str, entries: Iterable[str]) -> frozenset[str]:
+        """The words and runs of words that these entries stand for.  Raises PhraseError for anything more."""
+        read = self._any(entries, name)
+        if read.phrases:
+            raise PhraseError(f"“{name}” takes words and words in a row alone, with or without ~; no gaps and brackets.")
+        return read.words
 
     def set_or_nothing(self, name: str) -> OneOf:
         return self.set(name) if name in self._lexicon.sets else OneOf(frozenset())

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
@@ -25,22 +27,26 @@ from sklearn.linear_model import LogisticRegression
 
 from nudgebot.library.problems import Problems
 from nudgebot.library.safety_files import load_safety
-from nudgebot.programme.catalogue import SafetyLibrary, SafetyWeights
-from nudgebot.programme.distress import compile_screen
-from nudgebot.programme.distress_model import damping, features, resemblance
+from nudgebot.programme.catalogue import ALWAYS, NEVER, SafetyLibrary, SafetyWeights
+from nudgebot.programme.distress import CHILDS_AGE, compile_screen
+from nudgebot.programme.distress_model import damping, features, resemblance, sentences
 from tests.programme.measure_distress import CORPUS, NO_DISTRESS, SAFETY
 
 LANGUAGE = "en"
 CASE_ALARMS = 0.008
 SOFT_ALARMS = 0.02
+DOUBT_MISSES = 0.03
+HELD_ALARMS = 0.008
 SEEN_AT_LEAST = 2
 """A feature of a single message says more about that message than about distress."""
-STRENGTH = 10.0
+STRENGTH = 3.0
 """The regressions' C."""
 SCALE = 100
 """Weights are kept as whole hundredths."""
 TOO_SMALL = 8
 """A feature is left out when none of its weights, in hundredths, is as far from nought as this."""
+
+Hit = Literal["sure", "in doubt", "held back", "none"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,10 @@ class Lesson:
     words: tuple[str, ...]
     category: str
     author: str
+    hit: Hit = "none"
+    """What the rules' phrases say.  `sure` and `in doubt` are told as if there were no exclusions, for those were written
+    with these messages in view and let none pass; `held back` is told with them."""
+    held: bool = False
 
 
 def lessons(safety: SafetyLibrary) -> list[Lesson]:
@@ -57,25 +67,30 @@ def lessons(safety: SafetyLibrary) -> list[Lesson]:
         name = path.stem.removeprefix("write-")
         author = name if name.startswith("batch") else name.rstrip("0123456789")
         with path.open(encoding="utf-8", newline="") as lines:
-            rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            found += (Lesson(tuple(screen.words(row["text"], LANGUAGE)), row["category"], author) for row in rows)
+            for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+                words = tuple(screen.words(row["text"], LANGUAGE))
+                told = screen.explain(row["text"], LANGUAGE)
+                hits = [one for one in (*told.fired, *told.held_back) if one.category and one.held_back_by != CHILDS_AGE]
+                hit = "none" if not hits else "in doubt" if all(one.in_doubt_by for one in hits) else "sure"
+                held = bool(hits) and not any(one.category for one in told.fired)
+                found.append(Lesson(words, row["category"], author, hit, held))
     return found
 
 
-def learn(taught: Sequence[Lesson], case_from: int = 0, soft_from: int = 0) -> SafetyWeights:
+def learn(taught: Sequence[Lesson], **thresholds: int) -> SafetyWeights:
     categories = tuple(sorted({lesson.category for lesson in taught} - {NO_DISTRESS}))
-    seen = [features(lesson.words) for lesson in taught]
-    counts: dict[str, int] = {}
-    for one in seen:
-        for feature in one:
-            counts[feature] = counts.get(feature, 0) + 1
+    seen = [Counter(f for sentence in sentences(lesson.words) for f in features(sentence)) for lesson in taught]
+    counts = Counter(feature for one in seen for feature in one)
     kept = sorted(feature for feature, count in counts.items() if count >= SEEN_AT_LEAST)
     column = {feature: at for at, feature in enumerate(kept)}
-    table = sparse.lil_matrix((len(taught), len(kept)))
-    for row, one in enumerate(seen):
-        for feature in one & column.keys():
-            table[row, column[feature]] = damping(len(one))
-    table = table.tocsr()
+    cells = [
+        (row, column[feature], times * damping(one.total()))
+        for row, one in enumerate(seen)
+        for feature, times in sorted(one.items())
+        if feature in column
+    ]
+    rows, columns, values = zip(*cells, strict=True)
+    table = sparse.csr_matrix((values, (rows, columns)), shape=(len(taught), len(kept)))
     labels = np.array([lesson.category for lesson in taught])
     distress, distress_base = _regression(table, labels != NO_DISTRESS)
     kinds = [_regression(table, labels == category) for category in categories]
@@ -86,33 +101,63 @@ def learn(taught: Sequence[Lesson], case_from: int = 0, soft_from: int = 0) -> S
         categories=categories,
         base=tuple(base.tolist()),
         weights={kept[at]: tuple(weights[at].tolist()) for at in np.flatnonzero(telling)},
-        case_from=case_from,
-        soft_from=soft_from,
+        case_from=thresholds.get("case_from", 0),
+        soft_from=thresholds.get("soft_from", 0),
+        doubt_from=thresholds.get("doubt_from", NEVER),
+        held_from=thresholds.get("held_from", ALWAYS),
     )
 
 
 def _regression(table: sparse.csr_matrix, labels: np.ndarray) -> tuple[np.ndarray, float]:
-    fitted = LogisticRegression(C=STRENGTH, solver="liblinear", intercept_scaling=5, tol=1e-3, random_state=0)
+    fitted = LogisticRegression(
+        C=STRENGTH, solver="liblinear", dual=True, intercept_scaling=5, tol=1e-3, max_iter=5000, random_state=0
+    )
     fitted.fit(table, labels)
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 
-def scored_by_strangers(taught: Sequence[Lesson]) -> list[tuple[Lesson, float, str]]:
-    """Each message with the score and the category it gets from weights that never saw its author."""
-    scored: list[tuple[Lesson, float, str]] = []
+@dataclass(frozen=True)
+class Scored:
+    """A message with the score and the category it gets from weights that never saw its author."""
+
+    lesson: Lesson
+    score: float
+    category: str
+
+    @property
+    def distress(self) -> bool:
+        return self.lesson.category != NO_DISTRESS
+
+
+def scored_by_strangers(taught: Sequence[Lesson]) -> list[Scored]:
+    scored: list[Scored] = []
     for author in sorted({lesson.author for lesson in taught}):
         learnt = learn([lesson for lesson in taught if lesson.author != author])
         for lesson in taught:
             if lesson.author == author:
                 found = resemblance(lesson.words, learnt)
-                scored.append((lesson, found.score, found.category))
+                scored.append(Scored(lesson, found.score, found.category))
     return scored
 
 
-def threshold(scores: Sequence[float], alarms: float) -> int:
+def highest(scores: Iterable[float], share: float) -> int:
     """The lowest whole score that at most this share of `scores` reach."""
     ranked = sorted(scores, reverse=True)
-    return int(ranked[int(alarms * len(ranked))]) + 1
+    return int(ranked[int(share * len(ranked))]) + 1
+
+
+def thresholds(scored: Sequence[Scored]) -> dict[str, int]:
+    harmless = [one for one in scored if not one.distress]
+    unheard = [one.score for one in harmless if one.lesson.hit == "none"]
+    held = [one.score for one in harmless if one.lesson.held]
+    heard = [one for one in scored if one.distress and one.lesson.hit != "none"]
+    doubtful = sorted(one.score for one in heard if one.lesson.hit == "in doubt")
+    return {
+        "case_from": highest(unheard, CASE_ALARMS),
+        "soft_from": highest(unheard, SOFT_ALARMS),
+        "doubt_from": int(doubtful[int(DOUBT_MISSES * len(heard))]),
+        "held_from": highest(held, HELD_ALARMS),
+    }
 
 
 def written(learnt: SafetyWeights, figures: dict[str, object]) -> str:
@@ -123,41 +168,57 @@ def written(learnt: SafetyWeights, figures: dict[str, object]) -> str:
         "base": learnt.base,
         "case_from": learnt.case_from,
         "soft_from": learnt.soft_from,
+        "doubt_from": learnt.doubt_from,
+        "held_from": learnt.held_from,
         "training": figures,
     }
     lines = (f"{json.dumps(feature)}: {json.dumps(row)}" for feature, row in sorted(learnt.weights.items()))
     return json.dumps(head, indent=1)[:-2] + ',\n "weights": {\n' + ",\n".join(lines) + "\n}}\n"
 
 
-def main() -> None:
-    problems = Problems(SAFETY)
-    safety = load_safety(SAFETY, problems)
-    taught = lessons(safety)
-    scored = scored_by_strangers(taught)
-    harmless = [score for lesson, score, _ in scored if lesson.category == NO_DISTRESS]
-    distress = [(lesson, score, category) for lesson, score, category in scored if lesson.category != NO_DISTRESS]
-    case_from, soft_from = threshold(harmless, CASE_ALARMS), threshold(harmless, SOFT_ALARMS)
-    cases = [(lesson, category) for lesson, score, category in distress if score >= case_from]
+def figures(scored: Sequence[Scored], found: Mapping[str, int]) -> dict[str, object]:
+    """How the thresholds did on messages of authors whom the weights did not know."""
 
-    def percent(part: int, whole: int) -> float:
-        return round(100 * part / whole, 1)
+    def percent(part: Sequence[Scored], whole: Sequence[Scored]) -> float:
+        return round(100 * len(part) / max(1, len(whole)), 1)
 
-    figures: dict[str, object] = {
+    distress = [one for one in scored if one.distress]
+    harmless = [one for one in scored if not one.distress]
+    cases = [one for one in distress if one.score >= found["case_from"]]
+    doubt = {kind: [one for one in of_it if one.lesson.hit == "in doubt"] for kind, of_it in (("distress", distress), ("harmless", harmless))}
+    return {
         "files": sorted(path.name for path in CORPUS.glob("write-*.tsv")),
-        "messages": len(taught),
+        "messages": len(scored),
         "with_distress": len(distress),
-        "authors": len({lesson.author for lesson in taught}),
-        "percent_caught_without_any_rule": percent(len(cases), len(distress)),
-        "percent_right_category_of_these": percent(sum(c == lesson.category for lesson, c in cases), len(cases)),
-        "percent_false_alarms": percent(sum(score >= case_from for score in harmless), len(harmless)),
-        "percent_false_soft_checks": percent(sum(soft_from <= score < case_from for score in harmless), len(harmless)),
+        "authors": len({one.lesson.author for one in scored}),
+        "percent_caught_without_any_rule": percent(cases, distress),
+        "percent_right_category_of_these": percent([one for one in cases if one.category == one.lesson.category], cases),
+        "percent_false_alarms": percent([one for one in harmless if one.score >= found["case_from"]], harmless),
+        "percent_of_distress_in_doubt": percent(doubt["distress"], [one for one in distress if one.lesson.hit != "none"]),
+        "percent_of_it_asked_instead": percent(
+            [one for one in doubt["distress"] if one.score < found["doubt_from"]], doubt["distress"]
+        ),
+        "percent_of_harmless_hits_in_doubt": percent(
+            doubt["harmless"], [one for one in harmless if one.lesson.hit != "none"]
+        ),
+        "percent_of_these_asked_instead": percent(
+            [one for one in doubt["harmless"] if one.score < found["doubt_from"]], doubt["harmless"]
+        ),
     }
-    learnt = learn(taught, case_from, soft_from)
+
+
+def main() -> None:
+    taught = lessons(load_safety(SAFETY, Problems(SAFETY)))
+    scored = scored_by_strangers(taught)
+    found = thresholds(scored)
+    learnt = learn(taught, **found)
     target = Path(SAFETY) / f"second_stage.{LANGUAGE}.json"
-    target.write_text(written(learnt, figures), encoding="utf-8")
+    told = figures(scored, found)
+    target.write_text(written(learnt, told), encoding="utf-8")
     print(
         f"{target}: {len(learnt.weights)} features, {target.stat().st_size // 1000} kB",
-        json.dumps(figures, indent=1),
+        found,
+        json.dumps(told, indent=1),
         sep="\n",
     )
 
