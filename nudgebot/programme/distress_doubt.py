@@ -1,23 +1,31 @@
 """May a rule's words be meant of another time, of other people or in play?  What in a sentence shows it.
 
-A coordinator lists the signs under `doubt` in the lexicon, by the reason they give: "denied", "past", "others" ... A sign
+A coordinator lists the signs under `doubt` in the lexicon, by the reason they give: "denied", "past", "others" ...  A sign
 works like a rule's own `unless`, as far and in the same sentence, but it silences nothing: it makes a hit one for the
-second look to judge.  A word that the rule's line itself speaks of is no sign beside it ("not" beside "not breathing").
+second look to judge.  A word that the rule's line has matched is no sign beside it: the "not" of "not breathing".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nudgebot.programme.catalogue import SafetyLexicon
-from nudgebot.programme.distress_phrases import Bits, Message, Phrase, PhraseBook, excused
+from nudgebot.programme.distress_phrases import Bits, Element, Message, Phrase, PhraseBook, excused
+
+SHORT = 80
+"""In a message of more words nobody looks where a line matched: a word that the line knows is no sign beside it."""
 
 
 class Doubt:
     """The signs of one language."""
 
     def __init__(self, lexicon: SafetyLexicon, book: PhraseBook, within: int) -> None:
-        self._why = {sign: why for why, signs in lexicon.doubt.items() for sign in book.runs_of(why, signs)}
+        self._why: dict[str, str] = {}
+        self._numbers: list[tuple[str, Element]] = []
+        for why, entries in lexicon.doubt.items():
+            words, numbers = book.signs(why, entries)
+            self._why.update(dict.fromkeys(words, why))
+            self._numbers += ((why, number) for number in numbers)
         self._signs = frozenset(self._why)
         self._turns = lexicon.turns
         self._within = within
@@ -25,32 +33,41 @@ class Doubt:
 
     def cast_on(self, phrase: Phrase, message: Message) -> Bits:
         """The places where a hit of this phrase is in doubt."""
-        signs = self._beside(phrase, message)
-        if signs not in message.doubted:
-            message.doubted[signs] = self._reached_by(signs, message)
-        return message.doubted[signs]
+        ends = 0
+        for _, places in self._beside(phrase, message):
+            ends |= places
+        if not ends:
+            return 0
+        if ends not in message.doubted:
+            message.doubted[ends] = excused(ends, self._within, self._turns, message)
+        return message.doubted[ends]
 
     def reasons(self, phrase: Phrase, hits: Bits, message: Message) -> Sequence[str]:
         """Each sign that casts doubt on these hits, with its reason, as a person reads it."""
+        found = self._beside(phrase, message)
         return sorted(
-            f"{self._why[sign]} (“{sign}”)"
-            for sign in self._beside(phrase, message)
-            if hits & self._reached_by(frozenset({sign}), message)
+            f"{why} (“{sign}”)"
+            for (why, sign), places in found
+            if hits & excused(places, self._within, self._turns, message)
         )
 
-    def _beside(self, phrase: Phrase, message: Message) -> frozenset[str]:
+    def _beside(self, phrase: Phrase, message: Message) -> Iterator[tuple[tuple[str, str], Bits]]:
+        """(Reason, sign) and the places where it ends."""
+        for why, number in self._numbers:
+            if places := number.after(message.everywhere, message) >> 1:
+                yield (why, message.words[places.bit_length() - 1]), places
         present = self._signs & message.vocabulary
-        if not present:
-            return present
+        own = present & self._known_to(phrase) if present else present
+        for sign in present - own:
+            yield (self._why[sign], sign), message.places[sign] << sign.count(" ")
+        if own and len(message.words) <= SHORT:
+            free = ~phrase.covers(message)
+            for sign in own:
+                if places := message.places[sign] << sign.count(" ") & free:
+                    yield (self._why[sign], sign), places
+
+    def _known_to(self, phrase: Phrase) -> frozenset[str]:
         if phrase not in self._own:
             spoken = phrase.vocabulary()
             self._own[phrase] = frozenset(sign for sign in self._signs if spoken.issuperset(sign.split()))
-        return present - self._own[phrase]
-
-    def _reached_by(self, signs: frozenset[str], message: Message) -> Bits:
-        ends = 0
-        for sign in signs:
-            ends |= message.places[sign] << sign.count(" ")
-        return excused(ends, self._within, self._turns, message)
-
-
+        return self._own[phrase]

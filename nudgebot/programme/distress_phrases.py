@@ -104,7 +104,7 @@ class Message:
         self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
         self.excused: dict[Phrase, Bits] = {}  # the places it holds back
         self.held: dict[object, Bits] = {}  # the places that all exclusions of a rule hold back together
-        self.doubted: dict[frozenset[str], Bits] = {}  # the places that signs of doubt reach
+        self.doubted: dict[Bits, Bits] = {}  # the places that signs of doubt reach, by where these end
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
@@ -362,6 +362,15 @@ class Phrase:
     def _ends(part: Sequence_, message: Message, denied_too: bool) -> Bits:
         return (part.after(message.everywhere, message) if denied_too else part.after_any(message)) >> 1
 
+    def covers(self, message: Message) -> Bits:
+        """Every place that an occurrence of a part takes up, gaps included."""
+        found = 0
+        for part in self.parts:
+            for at in range(len(message.words)):
+                if ends := part.after(1 << at, message):
+                    found |= (ends & -ends) - (1 << at)
+        return found
+
     def spans(self, message: Message) -> list[str]:
         """The message's words for each part, for explanations: the first and shortest occurrence."""
         return [span for part in self.parts if (span := _span(part, message))]
@@ -542,12 +551,16 @@ class PhraseBook:
             return self.set(options[0][1:], line)
         return self._any(options, line)
 
-    def runs_of(self, name: str, entries: Iterable[str]) -> frozenset[str]:
-        """The words and runs of words that these entries stand for.  Raises PhraseError for anything more."""
+    def signs(self, name: str, entries: Iterable[str]) -> tuple[frozenset[str], Sequence[Element]]:
+        """The words and runs of words, and the ranges of numbers, that entries stand for.
+
+        Raises PhraseError for anything more.
+        """
         read = self._any(entries, name)
-        if read.phrases:
-            raise PhraseError(f"“{name}” takes words and words in a row alone, with or without ~; no gaps and brackets.")
-        return read.words
+        numbers = [step for phrase in read.phrases for step in phrase.steps]
+        if not all(isinstance(number, Number) for number in numbers):
+            raise PhraseError(f"“{name}” takes words in a row and numbers (#1950-2030), no gaps and no brackets.")
+        return read.words, numbers
 
     def set_or_nothing(self, name: str) -> OneOf:
         return self.set(name) if name in self._lexicon.sets else OneOf(frozenset())

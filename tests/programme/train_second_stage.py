@@ -37,6 +37,8 @@ CASE_ALARMS = 0.008
 SOFT_ALARMS = 0.02
 DOUBT_MISSES = 0.03
 HELD_ALARMS = 0.008
+IN_DOUBT = 3.0
+"""How many messages one counts for whose hits are in doubt: where the second look decides, it must be good."""
 SEEN_AT_LEAST = 2
 """A feature of a single message says more about that message than about distress."""
 STRENGTH = 3.0
@@ -92,8 +94,9 @@ def learn(taught: Sequence[Lesson], **thresholds: int) -> SafetyWeights:
     rows, columns, values = zip(*cells, strict=True)
     table = sparse.csr_matrix((values, (rows, columns)), shape=(len(taught), len(kept)))
     labels = np.array([lesson.category for lesson in taught])
-    distress, distress_base = _regression(table, labels != NO_DISTRESS)
-    kinds = [_regression(table, labels == category) for category in categories]
+    heed = np.array([IN_DOUBT if lesson.hit == "in doubt" else 1.0 for lesson in taught])
+    distress, distress_base = _regression(table, labels != NO_DISTRESS, heed)
+    kinds = [_regression(table, labels == category, heed) for category in categories]
     weights = np.rint(SCALE * np.stack([distress + kind for kind, _ in kinds], axis=1)).astype(int)
     base = np.rint(SCALE * np.array([distress_base + of_kind for _, of_kind in kinds])).astype(int)
     telling = np.abs(weights).max(axis=1) >= TOO_SMALL
@@ -108,11 +111,11 @@ def learn(taught: Sequence[Lesson], **thresholds: int) -> SafetyWeights:
     )
 
 
-def _regression(table: sparse.csr_matrix, labels: np.ndarray) -> tuple[np.ndarray, float]:
+def _regression(table: sparse.csr_matrix, labels: np.ndarray, heed: np.ndarray) -> tuple[np.ndarray, float]:
     fitted = LogisticRegression(
         C=STRENGTH, solver="liblinear", dual=True, intercept_scaling=5, tol=1e-3, max_iter=5000, random_state=0
     )
-    fitted.fit(table, labels)
+    fitted.fit(table, labels, sample_weight=heed)
     return fitted.coef_[0], float(fitted.intercept_[0])
 
 
