@@ -169,7 +169,7 @@ class _Tongue:
             lines += ((book.phrase(line), compiled) for line in rule.phrases)
         phrases = [phrase for phrase, _ in lines]
         self._negation, self._denial, self._subject = map(book.set_or_nothing, ("negation", "denial", "subject"))
-        self._doubt = Doubt(lexicon, book, EXCLUDED_WITHIN)
+        self._doubt = Doubt(lexicon, book)
         self._words.learn(book.vocabulary)
         self._runs = Runs(book.runs)
         commonness = Counter(word for phrase in phrases for demand in phrase.demands for word in demand)

@@ -1,8 +1,8 @@
 """May a rule's words be meant of another time, of other people or in play?  What in a sentence shows it.
 
 A coordinator lists the signs under `doubt` in the lexicon, by the reason they give: "denied", "past", "others" ...  A sign
-works like a rule's own `unless`, as far and in the same sentence, but it silences nothing: it makes a hit one for the
-second look to judge.  A word that the rule's line has matched is no sign beside it: the "not" of "not breathing".
+works like a rule's own `unless`, in the same sentence, but it silences nothing: it makes a hit one for the second look to
+judge.  A word that the rule's line has matched is no sign beside it: the "not" of "not breathing".
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from nudgebot.programme.catalogue import SafetyLexicon
 from nudgebot.programme.distress_phrases import Bits, Element, Message, Phrase, PhraseBook, excused
 
+WITHIN = 12
+"""A sign reaches so many words either way, to the right as far as a turn ("but")."""
+
 SHORT = 80
 """In a message of more words nobody looks where a line matched: a word that the line knows is no sign beside it."""
 
@@ -19,7 +22,7 @@ SHORT = 80
 class Doubt:
     """The signs of one language."""
 
-    def __init__(self, lexicon: SafetyLexicon, book: PhraseBook, within: int) -> None:
+    def __init__(self, lexicon: SafetyLexicon, book: PhraseBook) -> None:
         self._why: dict[str, str] = {}
         self._numbers: list[tuple[str, Element]] = []
         for why, entries in lexicon.doubt.items():
@@ -28,7 +31,6 @@ class Doubt:
             self._numbers += ((why, number) for number in numbers)
         self._signs = frozenset(self._why)
         self._turns = lexicon.turns
-        self._within = within
         self._own: dict[Phrase, frozenset[str]] = {}
 
     def cast_on(self, phrase: Phrase, message: Message) -> Bits:
@@ -39,7 +41,7 @@ class Doubt:
         if not ends:
             return 0
         if ends not in message.doubted:
-            message.doubted[ends] = excused(ends, self._within, self._turns, message)
+            message.doubted[ends] = excused(ends, WITHIN, self._turns, message)
         return message.doubted[ends]
 
     def reasons(self, phrase: Phrase, hits: Bits, message: Message) -> Sequence[str]:
@@ -48,7 +50,7 @@ class Doubt:
         return sorted(
             f"{why} (“{sign}”)"
             for (why, sign), places in found
-            if hits & excused(places, self._within, self._turns, message)
+            if hits & excused(places, WITHIN, self._turns, message)
         )
 
     def _beside(self, phrase: Phrase, message: Message) -> Iterator[tuple[tuple[str, str], Bits]]:

@@ -35,12 +35,14 @@ from tests.programme.measure_distress import CORPUS, NO_DISTRESS, SAFETY
 LANGUAGE = "en"
 CASE_ALARMS = 0.008
 SOFT_ALARMS = 0.02
-DOUBT_MISSES = 0.03
+DOUBT_MISSES = 0.04
 HELD_ALARMS = 0.008
 IN_DOUBT = 3.0
 """How many messages one counts for whose hits are in doubt: where the second look decides, it must be good."""
 SEEN_AT_LEAST = 2
 """A feature of a single message says more about that message than about distress."""
+FOLDS = 7
+"""So many parties of authors are strangers in turn."""
 STRENGTH = 3.0
 """The regressions' C."""
 SCALE = 100
@@ -134,10 +136,12 @@ class Scored:
 
 def scored_by_strangers(taught: Sequence[Lesson]) -> list[Scored]:
     scored: list[Scored] = []
-    for author in sorted({lesson.author for lesson in taught}):
-        learnt = learn([lesson for lesson in taught if lesson.author != author])
+    authors = sorted({lesson.author for lesson in taught})
+    for fold in range(FOLDS):
+        strange = set(authors[fold::FOLDS])
+        learnt = learn([lesson for lesson in taught if lesson.author not in strange])
         for lesson in taught:
-            if lesson.author == author:
+            if lesson.author in strange:
                 found = resemblance(lesson.words, learnt)
                 scored.append(Scored(lesson, found.score, found.category))
     return scored
