@@ -223,7 +223,19 @@ def _table(file: _File, key: str) -> dict[str, Any]:
 
 
 def _lexicon(file: _File) -> SafetyLexicon:
-    known = {"sets", "spellings", "forms", "endings", "emoji", "fillers", "repair", "leave_alone", "joined", "turns", "doubt"}
+    known = {
+        "sets",
+        "spellings",
+        "forms",
+        "endings",
+        "emoji",
+        "fillers",
+        "repair",
+        "leave_alone",
+        "joined",
+        "turns",
+        "doubt",
+    }
     file.unknown_keys(known)
     return SafetyLexicon(
         sets={str(name): _words(file, "sets", name) for name in _table(file, "sets")},
@@ -294,7 +306,9 @@ def _weights(path: Path, categories: Mapping[str, SafetyCategory], problems: Pro
             weights={feature: tuple(map(int, row)) for feature, row in data["weights"].items()},
             case_from=int(data["case_from"]),
             soft_from=int(data["soft_from"]),
-            doubt_from=int(data["doubt_from"]),
+            doubt_from={
+                severity: int(data["doubt_from"][severity]) for severity in SEVERITIES if severity != SOFT_CHECK
+            },
             held_from=int(data["held_from"]),
         )
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):

@@ -360,13 +360,13 @@ class SafetyRule:
     phrases: tuple[str, ...]  # any one of them fires the rule
     unless: tuple[str, ...] = ()  # holds back a hit in the same sentence
     unless_anywhere: tuple[str, ...] = ()  # holds back every hit in the message
-    plain: bool = False  # never in doubt: its phrases say too much to be taken lightly
     child_days: tuple[int, int] | None = None  # fires only for a child of this age in days, both ends included
     age_unknown: bool = True  # whether a rule with `child_days` fires when nobody knows the child's age
     examples: tuple[SafetyExample, ...] = ()
     look_alikes: tuple[SafetyExample, ...] = ()
     file: str = ""  # relative to the safety folder
     line: int = 0
+    plain: bool = False  # never in doubt: its phrases say too much to be taken lightly
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,9 +386,6 @@ class SafetyLexicon:
     doubt: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # why a hit may not be meant -> what shows it
 
 
-NEVER = -(10**9)
-"""A score that no message lies below."""
-
 ALWAYS = 10**9
 """A score that no message reaches."""
 
@@ -402,7 +399,8 @@ class SafetyWeights:
     weights: Mapping[str, tuple[int, ...]]  # a word or a pair of words -> a number per category
     case_from: int  # from this score on a person of the team is told
     soft_from: int  # from this score on the parent is asked whether she is all right
-    doubt_from: int = NEVER  # from this score on a rule's hit in doubt stands; below it she is asked
+    doubt_from: Mapping[Severity, int] = field(default_factory=dict)
+    """From this score on a rule's hit in doubt stands; below it she is asked.  What is not named here always stands."""
     held_from: int = ALWAYS  # from this score on a rule's hit stands though an exclusion holds it back
 
 

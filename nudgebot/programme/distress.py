@@ -7,7 +7,8 @@ any other: only a rule's own `unless` lines can hold it back.
 A second look (`distress_model.py`) weighs the words themselves.  What it decides depends on what the rules heard:
 
     a hit                  stands, whatever the second look says
-    a hit in doubt         (`distress_doubt.py`) stands from `doubt_from` on; below it the parent is asked
+    a hit in doubt         (`distress_doubt.py`) stands from `doubt_from` on, which is lower the graver it is; below it
+                           the parent is asked
     a hit held back        stands from `held_from` on; below it nothing happens
     no hit                 a case from `case_from` on, never an emergency; from `soft_from` on the parent is asked
 """
@@ -213,17 +214,24 @@ class _Tongue:
         return (self._lines[number] for number in sorted(numbers))
 
     def fired(self, message: Message, child_age_days: int | None) -> Iterator[tuple[SafetyRule, bool]]:
-        """Every rule that fires, and whether it is sure.  A rule may come twice: in doubt, then sure."""
-        sure: set[str] = set()
+        """Every rule that fires, and whether it is sure.  A rule may come twice: in doubt, then sure.
+
+        After a case that is sure nobody asks about the others, for one is enough to let all stand.
+        """
+        done: set[str] = set()
+        sure = False
         for phrase, compiled in self.candidates(message):
             rule = compiled.rule
-            if rule.id in sure or not compiled.applies(child_age_days):
+            if rule.id in done or not compiled.applies(child_age_days):
                 continue
             hits = phrase.hits(message)
             if hits and (left := compiled.surviving(hits, message)):
-                if plain := bool(left & ~self._in_doubt(rule, phrase, message)):
-                    sure.add(rule.id)
-                yield rule, plain
+                if rule.category is None:
+                    done.add(rule.id)
+                elif sure or left & ~self._in_doubt(rule, phrase, message):
+                    done.add(rule.id)
+                    sure = True
+                yield rule, sure
 
     def _in_doubt(self, rule: SafetyRule, phrase: Phrase, message: Message) -> Bits:
         if rule.plain or rule.category is None or not self._doubts:
@@ -318,7 +326,8 @@ class Screen:
     def _judged(self, finding: Finding, readings: Sequence[tuple[_Tongue, Message]]) -> Finding:
         """A case of which every hit is in doubt: it stands, or the parent is asked."""
         for learnt, found in self._looks(readings):
-            if found.score >= learnt.doubt_from:
+            asked_below = learnt.doubt_from.get(finding.severity) if finding.severity else None
+            if asked_below is None or found.score >= asked_below:
                 return finding
         return Finding(severity="soft_check", rules=(f"{SECOND_STAGE}.in_doubt", *finding.rules))
 
@@ -350,11 +359,13 @@ class Screen:
         for learnt, found in self._looks(readings):
             if not found.passage:
                 continue
-            words = ", ".join(f"“{word}” {weight:+d}" for word, weight in strongest(found.passage, found.category, learnt))
+            words = ", ".join(
+                f"“{word}” {weight:+d}" for word, weight in strongest(found.passage, found.category, learnt)
+            )
+            doubt = ", ".join(f"{severity} {score}" for severity, score in learnt.doubt_from.items())
             told.append(
-                f"{found.category} {found.score:.0f} by {words} (a hit in doubt stands from {learnt.doubt_from}, "
-                f"one held back from {learnt.held_from}; without a hit it asks from {learnt.soft_from}, "
-                f"a case from {learnt.case_from})"
+                f"{found.category} {found.score:.0f} by {words} (a hit in doubt stands from: {doubt}; one held back from "
+                f"{learnt.held_from}; without a hit it asks from {learnt.soft_from}, a case from {learnt.case_from})"
             )
         return "; ".join(told)
 

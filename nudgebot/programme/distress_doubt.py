@@ -48,9 +48,7 @@ class Doubt:
         """Each sign that casts doubt on these hits, with its reason, as a person reads it."""
         found = self._beside(phrase, message)
         return sorted(
-            f"{why} (“{sign}”)"
-            for (why, sign), places in found
-            if hits & excused(places, WITHIN, self._turns, message)
+            f"{why} (“{sign}”)" for (why, sign), places in found if hits & excused(places, WITHIN, self._turns, message)
         )
 
     def _beside(self, phrase: Phrase, message: Message) -> Iterator[tuple[tuple[str, str], Bits]]:
@@ -58,7 +56,9 @@ class Doubt:
         for why, number in self._numbers:
             if places := number.after(message.everywhere, message) >> 1:
                 yield (why, message.words[places.bit_length() - 1]), places
-        present = self._signs & message.vocabulary
+        if message.signs is None:
+            message.signs = self._signs & message.vocabulary
+        present = message.signs
         own = present & self._known_to(phrase) if present else present
         for sign in present - own:
             yield (self._why[sign], sign), message.places[sign] << sign.count(" ")

@@ -104,7 +104,8 @@ class Message:
         self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
         self.excused: dict[Phrase, Bits] = {}  # the places it holds back
         self.held: dict[object, Bits] = {}  # the places that all exclusions of a rule hold back together
-        self.doubted: dict[Bits, Bits] = {}  # the places that signs of doubt reach, by where these end
+        self.signs: frozenset[str] | None = None  # of doubt, once asked for
+        self.doubted: dict[Bits, Bits] = {}  # the places that they reach, by where they end
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it
 
     def deny(self, negation: OneOf, denial: OneOf, subject: OneOf) -> None:
@@ -116,16 +117,22 @@ class Message:
 
     def see(self, one_of: OneOf) -> Seen:
         """Where the words and runs of this element begin, by length, and which of its phrases are worth trying."""
+        single, places = 0, self.places
         lengths: dict[int, Bits] = {}
-        phrases = one_of.always
-        words, places, behind = one_of.words, self.places, one_of.behind
+        phrases, behind = one_of.always, one_of.behind
         for door in one_of.doors & self.vocabulary:
-            if door in words:
+            if behind:
+                if door in behind:
+                    phrases += behind[door]
+                if door not in one_of.words:
+                    continue
+            if " " in door:
                 length = door.count(" ") + 1
                 lengths[length] = lengths.get(length, 0) | places[door]
-            if behind and door in behind:
-                phrases += behind[door]
-        seen = self.seen[one_of] = tuple(lengths.items()), phrases
+            else:
+                single |= places[door]
+        found = ((1, single),) if single else ()
+        seen = self.seen[one_of] = (*found, *lengths.items()) if lengths else found, phrases
         return seen
 
     def starts_of(self, one_of: OneOf) -> Bits:
@@ -183,8 +190,12 @@ class OneOf(Element):
     doors: frozenset[str] = field(init=False)  # a message without any of these cannot hold a word or phrase of ours
     behind: dict[str, tuple[Sequence_, ...]] = field(init=False)  # by the word that stands for a phrase in `doors`
     always: tuple[Sequence_, ...] = field(init=False)  # phrases that demand no word
+    only: str = field(init=False)  # the one word or run that there is to find, if so
+    length: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.only = next(iter(self.words)) if len(self.words) == 1 and not self.phrases else ""
+        self.length = self.only.count(" ") + 1
         if not self.phrases:  # most: nothing but words
             self.doors = self.needs = self.words
             self.always, self.behind = (), {}
@@ -198,6 +209,8 @@ class OneOf(Element):
                 self.behind[word] = (*self.behind[word], phrase) if word in self.behind else (phrase,)
 
     def after(self, starts: Bits, message: Message) -> Bits:
+        if self.only:
+            return (starts & message.places.get(self.only, 0)) << self.length
         lengths, phrases = message.seen.get(self) or message.see(self)
         found = 0
         for length, places in lengths:

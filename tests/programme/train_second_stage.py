@@ -3,12 +3,15 @@
     python -m tests.programme.train_second_stage
 
 Learns from the `write-*` files alone, in a minute, and writes the same bytes each time as long as these files, the
-lexicon and the rules' vocabulary stay the same; it need not be learnt anew for every new rule.  Two logistic regressions per category are added up: distress or not
-(learnt from all of it), and this category or not.  scikit-learn is needed here and nowhere else.
+lexicon and the rules' words stay the same; it need not be learnt anew for every new rule.  Two logistic regressions per
+category are added up: distress or not (learnt from all of it), and this category or not.  scikit-learn is needed here
+and nowhere else.
 
-Where a case begins is not chosen by eye.  Each author's messages are scored by weights that were learnt without this
-author; a case begins where at most `CASE_ALARMS` of the harmless messages lie higher, a soft check where at most
-`SOFT_ALARMS` do.  Files that differ by a number are one author's, but for the batches.
+No threshold is chosen by eye.  Each author's messages are scored by weights that were learnt without this author; then
+of the harmless messages that no rule knows a word of, at most `CASE_ALARMS` may become a case and `SOFT_ALARMS` a soft
+check; of the harmless ones that an exclusion holds back, `HELD_ALARMS` may become a case again; and of the messages of
+distress that rules know, `DOUBT_MISSES` may be doubted.  Files that differ by a number are one author's, but for the
+batches.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Required, TypedDict
 
 import numpy as np
 from scipy import sparse
@@ -27,7 +31,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nudgebot.library.problems import Problems
 from nudgebot.library.safety_files import load_safety
-from nudgebot.programme.catalogue import ALWAYS, NEVER, SafetyLibrary, SafetyWeights
+from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyWeights, Severity
 from nudgebot.programme.distress import CHILDS_AGE, compile_screen
 from nudgebot.programme.distress_model import damping, features, resemblance, sentences
 from tests.programme.measure_distress import CORPUS, NO_DISTRESS, SAFETY
@@ -35,7 +39,8 @@ from tests.programme.measure_distress import CORPUS, NO_DISTRESS, SAFETY
 LANGUAGE = "en"
 CASE_ALARMS = 0.008
 SOFT_ALARMS = 0.02
-DOUBT_MISSES = 0.04
+DOUBT_MISSES: dict[Severity, float] = {"emergency": 0.02, "urgent": 0.05, "support": 0.05}
+"""Of the messages of distress whose words a rule knows, this share may be asked about instead: the graver, the fewer."""
 HELD_ALARMS = 0.008
 IN_DOUBT = 3.0
 """How many messages one counts for whose hits are in doubt: where the second look decides, it must be good."""
@@ -53,13 +58,23 @@ TOO_SMALL = 8
 Hit = Literal["sure", "in doubt", "held back", "none"]
 
 
+class Thresholds(TypedDict, total=False):
+    """Those of `SafetyWeights`."""
+
+    case_from: Required[int]
+    soft_from: Required[int]
+    doubt_from: dict[Severity, int]
+    held_from: int
+
+
 @dataclass(frozen=True)
 class Lesson:
     words: tuple[str, ...]
     category: str
     author: str
     hit: Hit = "none"
-    """What the rules' phrases say.  `sure` and `in doubt` are told as if there were no exclusions, for those were written
+    severity: Severity | None = None
+    """What the rules' phrases say, and the gravest of it.  `sure` and `in doubt` are told as if there were no exclusions, for those were written
     with these messages in view and let none pass; `held back` is told with them."""
     held: bool = False
 
@@ -74,14 +89,17 @@ def lessons(safety: SafetyLibrary) -> list[Lesson]:
             for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
                 words = tuple(screen.words(row["text"], LANGUAGE))
                 told = screen.explain(row["text"], LANGUAGE)
-                hits = [one for one in (*told.fired, *told.held_back) if one.category and one.held_back_by != CHILDS_AGE]
+                hits = [
+                    one for one in (*told.fired, *told.held_back) if one.category and one.held_back_by != CHILDS_AGE
+                ]
                 hit = "none" if not hits else "in doubt" if all(one.in_doubt_by for one in hits) else "sure"
                 held = bool(hits) and not any(one.category for one in told.fired)
-                found.append(Lesson(words, row["category"], author, hit, held))
+                gravest = min((one.severity for one in hits), key=SEVERITIES.index, default=None)
+                found.append(Lesson(words, row["category"], author, hit, gravest, held))
     return found
 
 
-def learn(taught: Sequence[Lesson], **thresholds: int) -> SafetyWeights:
+def learn(taught: Sequence[Lesson], found: Thresholds | None = None) -> SafetyWeights:
     categories = tuple(sorted({lesson.category for lesson in taught} - {NO_DISTRESS}))
     seen = [Counter(f for sentence in sentences(lesson.words) for f in features(sentence)) for lesson in taught]
     counts = Counter(feature for one in seen for feature in one)
@@ -106,10 +124,7 @@ def learn(taught: Sequence[Lesson], **thresholds: int) -> SafetyWeights:
         categories=categories,
         base=tuple(base.tolist()),
         weights={kept[at]: tuple(weights[at].tolist()) for at in np.flatnonzero(telling)},
-        case_from=thresholds.get("case_from", 0),
-        soft_from=thresholds.get("soft_from", 0),
-        doubt_from=thresholds.get("doubt_from", NEVER),
-        held_from=thresholds.get("held_from", ALWAYS),
+        **(found or {"case_from": 0, "soft_from": 0}),
     )
 
 
@@ -153,18 +168,25 @@ def highest(scores: Iterable[float], share: float) -> int:
     return int(ranked[int(share * len(ranked))]) + 1
 
 
-def thresholds(scored: Sequence[Scored]) -> dict[str, int]:
+def thresholds(scored: Sequence[Scored]) -> Thresholds:
     harmless = [one for one in scored if not one.distress]
     unheard = [one.score for one in harmless if one.lesson.hit == "none"]
     held = [one.score for one in harmless if one.lesson.held]
     heard = [one for one in scored if one.distress and one.lesson.hit != "none"]
-    doubtful = sorted(one.score for one in heard if one.lesson.hit == "in doubt")
     return {
         "case_from": highest(unheard, CASE_ALARMS),
         "soft_from": highest(unheard, SOFT_ALARMS),
-        "doubt_from": int(doubtful[int(DOUBT_MISSES * len(heard))]),
+        "doubt_from": {
+            severity: _doubt_from([one for one in heard if one.lesson.severity == severity], share)
+            for severity, share in DOUBT_MISSES.items()
+        },
         "held_from": highest(held, HELD_ALARMS),
     }
+
+
+def _doubt_from(heard: Sequence[Scored], misses: float) -> int:
+    """The highest whole score below which at most this share lies in doubt."""
+    return floor(sorted(one.score for one in heard if one.lesson.hit == "in doubt")[int(misses * len(heard))])
 
 
 def written(learnt: SafetyWeights, figures: dict[str, object]) -> str:
@@ -183,34 +205,40 @@ def written(learnt: SafetyWeights, figures: dict[str, object]) -> str:
     return json.dumps(head, indent=1)[:-2] + ',\n "weights": {\n' + ",\n".join(lines) + "\n}}\n"
 
 
-def figures(scored: Sequence[Scored], found: Mapping[str, int]) -> dict[str, object]:
+def figures(scored: Sequence[Scored], found: Thresholds) -> dict[str, object]:
     """How the thresholds did on messages of authors whom the weights did not know."""
 
     def percent(part: Sequence[Scored], whole: Sequence[Scored]) -> float:
         return round(100 * len(part) / max(1, len(whole)), 1)
 
+    def asked(one: Scored) -> bool:
+        return one.lesson.severity is not None and one.score < found["doubt_from"][one.lesson.severity]
+
     distress = [one for one in scored if one.distress]
     harmless = [one for one in scored if not one.distress]
     cases = [one for one in distress if one.score >= found["case_from"]]
-    doubt = {kind: [one for one in of_it if one.lesson.hit == "in doubt"] for kind, of_it in (("distress", distress), ("harmless", harmless))}
+    doubt = {
+        kind: [one for one in of_it if one.lesson.hit == "in doubt"]
+        for kind, of_it in (("distress", distress), ("harmless", harmless))
+    }
     return {
         "files": sorted(path.name for path in CORPUS.glob("write-*.tsv")),
         "messages": len(scored),
         "with_distress": len(distress),
         "authors": len({one.lesson.author for one in scored}),
         "percent_caught_without_any_rule": percent(cases, distress),
-        "percent_right_category_of_these": percent([one for one in cases if one.category == one.lesson.category], cases),
-        "percent_false_alarms": percent([one for one in harmless if one.score >= found["case_from"]], harmless),
-        "percent_of_distress_in_doubt": percent(doubt["distress"], [one for one in distress if one.lesson.hit != "none"]),
-        "percent_of_it_asked_instead": percent(
-            [one for one in doubt["distress"] if one.score < found["doubt_from"]], doubt["distress"]
+        "percent_right_category_of_these": percent(
+            [one for one in cases if one.category == one.lesson.category], cases
         ),
+        "percent_false_alarms": percent([one for one in harmless if one.score >= found["case_from"]], harmless),
+        "percent_of_distress_in_doubt": percent(
+            doubt["distress"], [one for one in distress if one.lesson.hit != "none"]
+        ),
+        "percent_of_it_asked_instead": percent([one for one in doubt["distress"] if asked(one)], doubt["distress"]),
         "percent_of_harmless_hits_in_doubt": percent(
             doubt["harmless"], [one for one in harmless if one.lesson.hit != "none"]
         ),
-        "percent_of_these_asked_instead": percent(
-            [one for one in doubt["harmless"] if one.score < found["doubt_from"]], doubt["harmless"]
-        ),
+        "percent_of_these_asked_instead": percent([one for one in doubt["harmless"] if asked(one)], doubt["harmless"]),
     }
 
 
@@ -218,7 +246,7 @@ def main() -> None:
     taught = lessons(load_safety(SAFETY, Problems(SAFETY)))
     scored = scored_by_strangers(taught)
     found = thresholds(scored)
-    learnt = learn(taught, **found)
+    learnt = learn(taught, found)
     target = Path(SAFETY) / f"second_stage.{LANGUAGE}.json"
     told = figures(scored, found)
     target.write_text(written(learnt, told), encoding="utf-8")
