@@ -43,12 +43,16 @@ def explain(
     for number, sentence in enumerate(told.sentences, 1):
         out.print(f"read {number}: {sentence}", markup=False, highlight=False)
     for fired in told.fired:
-        out.print(f"fires: {fired.rule} ({fired.severity}) on: {' '.join(fired.words)}", markup=False, highlight=False)
+        doubt = f", in doubt by: {fired.in_doubt_by}" if fired.in_doubt_by else ""
+        said = f"fires: {fired.rule} ({fired.severity}) on: {' '.join(fired.words)}{doubt}"
+        out.print(said, markup=False, highlight=False)
     for fired in told.held_back:
         out.print(f"held back: {fired.rule} by {fired.held_back_by}", markup=False, highlight=False)
+    if told.second_look:
+        out.print(f"second look: {told.second_look}", markup=False, highlight=False)
     finding = told.finding
     if finding.category is None:
-        out.print("result: a soft check" if finding.severity else "result: nothing")
+        out.print(f"result: a soft check ({', '.join(finding.rules)})" if finding.severity else "result: nothing")
         return
     out.print(f"result: {finding.category}, {finding.severity} (all: {', '.join(finding.categories)})")
     category = safety.categories[finding.category]

@@ -37,15 +37,16 @@ class Labelled:
     category: str  # a category's id, or "none"
     severity: str  # "emergency", "urgent", "support", or empty
     kind: str  # what sort of look-alike a negative is
-    part: str
+    file: str
 
 
 def corpus(part: str) -> list[Labelled]:
+    """The messages of the files whose names begin so: "held", "write", or one author's, as "write-guard"."""
     found: list[Labelled] = []
-    for path in sorted(CORPUS.glob(f"{part}-*.tsv")):
+    for path in sorted(CORPUS.glob(f"{part}*.tsv")):
         with path.open(encoding="utf-8", newline="") as lines:
             rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            found += (Labelled(r["text"], r["category"], r["severity"], r["kind"], part) for r in rows)
+            found += (Labelled(r["text"], r["category"], r["severity"], r["kind"], path.stem) for r in rows)
     return found
 
 
