@@ -300,10 +300,11 @@ def _weights(path: Path, categories: Mapping[str, SafetyCategory], problems: Pro
         return None
     try:
         data = json.loads(path.read_bytes())
+        one = _Once()
         learnt = SafetyWeights(
             categories=tuple(data["categories"]),
             base=tuple(map(int, data["base"])),
-            weights={feature: tuple(map(int, row)) for feature, row in data["weights"].items()},
+            weights={feature: tuple(one[int(n)] for n in row) for feature, row in data["weights"].items()},
             case_from=int(data["case_from"]),
             soft_from=int(data["soft_from"]),
             doubt_from={
@@ -321,6 +322,14 @@ def _weights(path: Path, categories: Mapping[str, SafetyCategory], problems: Pro
     else:
         return learnt
     return None
+
+
+class _Once(dict[int, int]):
+    """One object for each number: a table has ten times as many numbers as different ones."""
+
+    def __missing__(self, number: int) -> int:
+        self[number] = number
+        return number
 
 
 _LEARN_ANEW = "write it anew with `python -m tests.programme.train_second_stage`, or remove it."

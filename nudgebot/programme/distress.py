@@ -185,6 +185,7 @@ class _Tongue:
             for word in phrase.demands[0]:
                 self._by_word.setdefault(word, []).append(number)
         self._doors = frozenset(self._by_word)
+        self._second = [phrase.demands[:2][-1] for phrase in phrases]  # the first again where there is but one
 
     def tell_apart_from(self, main: _Tongue | None) -> None:
         """Learn by which words this language is told from the main one: "die" and "pain" tell nothing."""
@@ -206,12 +207,12 @@ class _Tongue:
         return message
 
     def candidates(self, message: Message) -> Iterator[tuple[Phrase, _CompiledRule]]:
-        """Every line whose rarest demand the message meets, in the order of the files."""
-        by_word = self._by_word
+        """Every line whose two rarest demands the message meets, in the order of the files."""
+        by_word, second, vocabulary = self._by_word, self._second, message.vocabulary
         numbers: set[int] = set()
-        for word in message.vocabulary & self._doors:
+        for word in vocabulary & self._doors:
             numbers.update(by_word[word])
-        return (self._lines[number] for number in sorted(numbers))
+        return (self._lines[number] for number in sorted(numbers) if not second[number].isdisjoint(vocabulary))
 
     def fired(self, message: Message, child_age_days: int | None) -> Iterator[tuple[SafetyRule, bool]]:
         """Every rule that fires, and whether it is sure.  A rule may come twice: in doubt, then sure.

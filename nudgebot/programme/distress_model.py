@@ -48,8 +48,8 @@ def sentences(words: Iterable[str]) -> list[tuple[str, ...]]:
 def features(sentence: Sequence[str]) -> set[str]:
     """What is looked up: words, neighbours (with the sentence's start ^ and end $), and pairs one word apart (_)."""
     found = set(sentence)
-    found.update(map("{} {}".format, ("^", *sentence), (*sentence, "$")))
-    found.update(map("{} _ {}".format, sentence, sentence[2:]))
+    found.update(map(" ".join, zip(("^", *sentence), (*sentence, "$"), strict=True)))
+    found.update(map(" _ ".join, zip(sentence, sentence[2:], strict=False)))
     return found
 
 
@@ -78,8 +78,8 @@ def resemblance(words: Sequence[str], learnt: SafetyWeights) -> Resemblance:
 def _sums(sentence: Sequence[str], learnt: SafetyWeights) -> tuple[int, list[int]]:
     """How many features, and what they weigh for each category."""
     seen = features(sentence)
-    known = [row for feature in seen if (row := learnt.weights.get(feature))]
-    return len(seen), [sum(column) for column in zip(*known, strict=True)] or [0] * len(learnt.categories)
+    known = filter(None, map(learnt.weights.get, seen))
+    return len(seen), list(map(sum, zip(*known, strict=True))) or [0] * len(learnt.categories)
 
 
 def strongest(passage: Iterable[Sequence[str]], category: str, learnt: SafetyWeights) -> Iterator[tuple[str, int]]:
