@@ -133,6 +133,8 @@ def main() -> None:
     screen = compile_screen(safety)
     print(f"loading {loaded - started:.2f} s, compiling {time.process_time() - loaded:.2f} s")
     messages = corpus(arguments.part)
+    if not messages:
+        parser.error(f"no file in {CORPUS} has a name that begins with {arguments.part}")
     print(*table(messages, screen), *timings(messages, screen), sep="\n")
     if arguments.show:
         for message in messages:
