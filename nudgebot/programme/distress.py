@@ -127,27 +127,27 @@ class _CompiledRule:
         return first <= child_age_days <= last
 
     def surviving(self, hits: Bits, message: Message) -> Bits:
-        """The hits that no exclusion holds back."""
-        if self not in message.held:
-            message.held[self] = self._held(message)
-        return hits & ~message.held[self]
+        """The hits that no exclusion holds back; no more exclusions are tried than it takes to tell."""
+        held, more = message.held.get(self) or (0, self._held(message))
+        while hits & ~held and (bits := next(more, None)) is not None:
+            held |= bits
+        message.held[self] = held, more
+        return hits & ~held
 
-    def _held(self, message: Message) -> Bits:
-        """The places where a hit of this rule is held back."""
-        held = 0
+    def _held(self, message: Message) -> Iterator[Bits]:
+        """The places where a hit of this rule is held back, one exclusion after the other."""
         for exclusion in self.speaking(message):
             if exclusion.anywhere:
-                return message.everywhere
-            if exclusion.phrase not in message.excused:
+                yield message.everywhere
+            elif exclusion.phrase not in message.excused:
                 found = exclusion.phrase.excuses(message)
                 message.excused[exclusion.phrase] = excused(found, EXCLUDED_WITHIN, self._turns, message)
-            held |= message.excused[exclusion.phrase]
-        return held
+            yield message.excused.get(exclusion.phrase, 0)
 
     def speaking(self, message: Message) -> Iterator[_Exclusion]:
         """The exclusions that the message contains."""
         tried = {exclusion for word in message.vocabulary & self._words for exclusion in self._by_word[word]}
-        return (exclusion for exclusion in (*self._broad, *tried) if exclusion.phrase.excuses(message))
+        return (exclusion for exclusion in (*tried, *self._broad) if exclusion.phrase.excuses(message))
 
 
 class _Tongue:
