@@ -94,6 +94,7 @@ def expansions(catalogue: Catalogue) -> dict[str, set[str]]:
     buttons = {button for category in catalogue.safety.categories.values() for button in category.buttons}
     return {
         "broadcast.age.{}": set(audience.STEPS),
+        "broadcast.button.{}": {"within", "silent"},
         "broadcast.button.{}_yes": {"cancel", "delete"},
         "broadcast.left_out.{}": {*audience.Exclusion, "too_late", "cancelled", "forgotten"},
         "broadcast.progress.{}": {"edit", "edited", "delete", "deleted"},
