@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/programme/measure_distress.py                        # the held part
     PYTHONPATH=. python tests/programme/measure_distress.py --part write --show    # the other one, with what went wrong
-    PYTHONPATH=. python tests/programme/measure_distress.py --part held-e          # one author
+    PYTHONPATH=. python tests/programme/measure_distress.py --part held-g          # one author
 
 Rules are written with the `write-*` files in view.  The `held-*` files were written by people who had not read the
 rules, and nobody who writes rules has read them; they are measured, never looked at.  Whoever tunes on one renames it to
@@ -121,7 +121,7 @@ def timings(messages: Sequence[Labelled], screen: Screen) -> Iterable[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", default="held", help="how the names of the files begin: held, write, held-e ...")
+    parser.add_argument("--part", default="held", help="how the names of the files begin: held, write, held-g ...")
     parser.add_argument("--show", action="store_true", help="print every mistake (for the write part)")
     arguments = parser.parse_args()
     problems = Problems(SAFETY)

@@ -169,6 +169,7 @@ def test_the_plainest_wordings_stay_cases_with_thanks_around_them(
         "I want to die",
         "I want to kill myself",
         "I took all my tablets",
+        "took about 20 paracetamol",
         "my husband hits me",
         "he has a knife",
         "he strangled me",
@@ -180,9 +181,23 @@ def test_the_plainest_wordings_stay_cases_with_thanks_around_them(
     ],
 )
 @pytest.mark.parametrize(
-    "around", ["{}", "{}. thank you", "lovely tips, thanks. {}", "{} now", "help. {}!! please", "{} and it goes on"]
+    "around",
+    [
+        "{}",
+        "{}. thank you",
+        "lovely tips, thanks. {}",
+        "{} now",
+        "help. {}!! please",
+        "{} and it goes on",
+        "{}, an hour ago",
+        "{} 10 minutes ago im scared",
+        "{} this morning",
+        "last night {}",
+        "{} three days ago",
+    ],
 )
 def test_a_plain_statement_is_a_case_whatever_is_said_around_it(screen: Screen, plain: str, around: str) -> None:
+    """Hours and days ago is now."""
     assert screen.screen(around.format(plain)).is_case
 
 
