@@ -39,7 +39,7 @@ from tests.programme.measure_distress import CORPUS, NO_DISTRESS, SAFETY
 LANGUAGE = "en"
 CASE_ALARMS = 0.006
 SOFT_ALARMS = 0.02
-DOUBT_MISSES: dict[Severity, float] = {"emergency": 0.015, "urgent": 0.07, "support": 0.08}
+DOUBT_MISSES: dict[Severity, float] = {"emergency": 0.03, "urgent": 0.08, "support": 0.08}
 """Of the messages of distress whose words a rule knows, this share may be asked about instead: the graver, the fewer."""
 HELD_ALARMS = 0.006
 IN_DOUBT = 3.0
