@@ -246,7 +246,7 @@ class Book:
         elif cell.data_type == "e":
             says = f"the spreadsheet shows an error here ({value}): put the text into the cell"
         elif isinstance(value, str):
-            value = value.replace("_x000D_", "").replace("\r", "")
+            value = re.sub("(\r|_x000D_)\n?", "\n", value)  # a line's end, however the program writes it
             if len(value) >= LONGEST_CELL:
                 says = (
                     f"this text has {LONGEST_CELL} signs or more, and spreadsheets cut such texts off: change the file"

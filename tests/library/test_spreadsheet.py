@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
@@ -566,6 +567,8 @@ def small_tips(small: Path) -> tuple[Tips, Row, dict[str, Column]]:
 
 
 @settings(max_examples=6)
+@example(typed="0\r")
+@example(typed="one\rtwo\r\nthree")
 @given(typed=st.one_of(TYPED, st.lists(st.sampled_from(["You", "may", "see", "a leg", "kick.", "Wait", "“now”", "–", "…"])).map(" ".join)))  # fmt: skip
 def test_any_text_typed_into_a_workbook_comes_back_as_typed_or_is_refused_with_a_sentence(
     small, exported, typed, tmp_path_factory
@@ -588,7 +591,8 @@ def test_any_text_typed_into_a_workbook_comes_back_as_typed_or_is_refused_with_a
         assert (folder / TIP).read_text() == TEXT
     else:
         event("taken")
-        wanted = "\n".join(line.rstrip(" \t") for line in typed.split("\n")).strip(" \t\n")
+        lines = re.split("\r\n?|\n", typed)
+        wanted = "\n".join(line.rstrip(" \t") for line in lines).strip(" \t\n")
         assert in_place.message_and_action((folder / TIP).read_text())[0] == wanted
 
 
