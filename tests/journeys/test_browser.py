@@ -33,7 +33,7 @@ FLAGS = [
 PICTURES = Path(__file__).parents[2] / "artefacts"
 AXE = files("axe_playwright_python") / "axe.min.js"
 MONDAY = datetime(2026, 3, 2, 9, 40, tzinfo=UTC)
-PATIENCE = 30_000  # ms
+PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -466,7 +466,7 @@ async def poll_cell(house: House, answer: Answer, times: int) -> None:
     silent = answer.how in ("silent", "trickle")
     longest = max(intake.waits, default=0.0) + (taking.LONG_POLL + taking.OVERDUE if silent else 0.0)
     house.longest_back = max(house.longest_back, longest)
-    hot = far.polls > scripted + 60
+    hot = far.polls > scripted + 1000  # polls without a pause go on until both of the above have been seen
     house.check(
         "getUpdates", f"{answer.name} × {times}", (True, True, True, False), (kept, confirmed, longest <= BACK_WITHIN, hot)
     )  # fmt: skip

@@ -50,12 +50,12 @@ class Family:
         async with trouble:  # type: ignore[attr-defined]
             await self.anna.says(DESPAIR)
             if from_memory:
-                await self.anna.sees("emergency", timeout=8)
+                await self.anna.sees("emergency", timeout=40)
                 assert (await app.health())["ok"] is False
-        async with asyncio.timeout(30):
-            await self.anna.sees("999", timeout=30)  # the whole answer, with her country's numbers
+        async with asyncio.timeout(90):
+            await self.anna.sees("999", timeout=80)  # the whole answer, with her country's numbers
             await self._tip_falls_due()
-            await self.chidi.next_message(timeout=20)
+            await self.chidi.next_message(timeout=60)
             while not (await app.health())["ok"]:
                 await asyncio.sleep(0.05)
         async with app.runtime.database.read() as session:

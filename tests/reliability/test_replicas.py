@@ -170,7 +170,7 @@ async def test_while_the_database_cannot_say_who_leads_the_leader_goes_on_listen
         type(app.runtime.database).write = lambda _, **__: Gone()  # type: ignore[assignment,method-assign]
         await until(lambda: not app.term.trusted())
         await anna.says(DESPAIR)
-        await anna.sees("emergency", timeout=8)
+        await anna.sees("emergency", timeout=40)
     finally:
         type(app.runtime.database).write = real  # type: ignore[method-assign]
     await until(lambda: app.term is not None and app.term.trusted())
@@ -227,8 +227,8 @@ async def test_one_that_stands_by_knows_the_library_and_the_lines_that_the_leade
         await line_checks.note(turn.session, **call, now=turn.now)
     house = Replicas(standin, replace(catalogue, version="older"), screen)
     standing = await house.start(url)
-    await until(lambda: standing.runtime.library.version == catalogue.version)
-    await until(lambda: (code, line.number) in standing.runtime.checks)
+    await until(lambda: standing.runtime.library.version == catalogue.version, within=120)
+    await until(lambda: (code, line.number) in standing.runtime.checks, within=120)
     assert (standing.term, standing.runtime.checks[code, line.number].works) == (None, False)
     await house.stop(standing)
 
