@@ -29,6 +29,7 @@ from nudgebot.channels.telegram.handlers import PTBApplication
 from nudgebot.channels.telegram.intake import Intake
 from nudgebot.clock import Clock, SystemClock
 from nudgebot.library.loader import approved_only, load, packaged_content
+from nudgebot.library.problems import LibraryBroken, Problem
 from nudgebot.outbox import amending, progress_cards, withdrawing
 from nudgebot.outbox.sender import Sender
 from nudgebot.programme.catalogue import Catalogue
@@ -135,6 +136,14 @@ def load_catalogue(settings: Settings, *, drafts: bool) -> Catalogue:
     return approved
 
 
+def reread(settings: Settings, *, drafts: bool) -> Catalogue:
+    """The same for a bot that runs: nothing to send is one more thing that is wrong with the library, and no end."""
+    try:
+        return load_catalogue(settings, drafts=drafts)
+    except CannotStart as nothing:
+        raise LibraryBroken([Problem("tips", 0, str(nothing))]) from None
+
+
 def second_channel(settings: Settings, programme: str) -> dict[str, Channel]:
     """How alerts go out beside Telegram, by name; empty when nobody has set it up."""
     found: dict[str, Channel] = {}
@@ -183,7 +192,7 @@ class App:
         clock = clock or SystemClock()
         database = await ready_database(settings, clock.now())
         runtime = Runtime(settings, database, catalogue, screen, clock, needs_coordinator=not drafts)
-        runtime.load = partial(load_catalogue, settings, drafts=drafts)
+        runtime.load = partial(reread, settings, drafts=drafts)
         telegram_application.tell_time(application, runtime.heard_time)
         app = cls(runtime, application, channel, Sender(runtime, channel, 0), Intake(runtime, application, channel))
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -223,20 +223,7 @@ def _table(file: _File, key: str) -> dict[str, Any]:
 
 
 def _lexicon(file: _File) -> SafetyLexicon:
-    known = {
-        "sets",
-        "spellings",
-        "forms",
-        "endings",
-        "emoji",
-        "fillers",
-        "repair",
-        "leave_alone",
-        "joined",
-        "turns",
-        "doubt",
-    }
-    file.unknown_keys(known)
+    file.unknown_keys({key.name for key in fields(SafetyLexicon)})
     return SafetyLexicon(
         sets={str(name): _words(file, "sets", name) for name in _table(file, "sets")},
         spellings=_text_table(file, "spellings"),

@@ -1,8 +1,8 @@
 """Who belongs to a broadcast's audience, and who of them is left out, under which name?
 
-Belonging is what the sender asked for: a child's age, a language, a country, a cohort, a tag, how
-long ago they last answered anything.  Being left out is what the
-programme owes a family, whatever was asked for.  What a parent answered to a check-in is never asked here.
+Belonging is what the sender asked for: a child's age, a language, a country, a cohort, a tag, how long ago they last
+answered anything.  Being left out is what the programme owes a family, whatever was asked for.  What a parent answered to
+a check-in is never asked here.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from nudgebot.programme.catalogue import SEVERITIES, SafetyLibrary, SafetyRule, SafetyWeights, Severity
 from nudgebot.programme.distress_doubt import Doubt
-from nudgebot.programme.distress_model import Resemblance, resemblance, strongest
+from nudgebot.programme.distress_model import Resemblance, resemblance, sentences, strongest
 from nudgebot.programme.distress_phrases import (
     Bits,
     Message,
@@ -30,7 +30,7 @@ from nudgebot.programme.distress_phrases import (
     book_of,
     excused,
 )
-from nudgebot.programme.distress_words import BREAK, Words, glance
+from nudgebot.programme.distress_words import Words, glance
 
 EXCLUDED_WITHIN = 20
 """An `unless` line holds back hits at most this many words away: a run-on message is one long sentence."""
@@ -139,10 +139,11 @@ class _CompiledRule:
         for exclusion in self.speaking(message):
             if exclusion.anywhere:
                 yield message.everywhere
-            elif exclusion.phrase not in message.excused:
+                return
+            if exclusion.phrase not in message.excused:
                 found = exclusion.phrase.excuses(message)
                 message.excused[exclusion.phrase] = excused(found, EXCLUDED_WITHIN, self._turns, message)
-            yield message.excused.get(exclusion.phrase, 0)
+            yield message.excused[exclusion.phrase]
 
     def speaking(self, message: Message) -> Iterator[_Exclusion]:
         """The exclusions that the message contains."""
@@ -296,16 +297,16 @@ class Screen:
 
     def explain(self, text: str, language: str | None = None, child_age_days: int | None = None) -> Explanation:
         """The same answer with its reasons; slower, for people."""
-        sentences: tuple[str, ...] = ()
+        said: tuple[str, ...] = ()
         spoke: list[Fired] = []
         readings = self._readings(text, language)
         for tongue, message in readings:
-            sentences = sentences or tuple(_sentences(message.words))
+            said = said or tuple(map(" ".join, sentences(message.words)))
             spoke += tongue.explained(message, child_age_days)
         finding = self.screen(text, language, child_age_days)
         return Explanation(
             finding,
-            sentences,
+            said,
             tuple(one for one in spoke if not one.held_back_by),
             tuple(one for one in spoke if one.held_back_by),
             self._account(readings),
@@ -411,13 +412,3 @@ def _held_back_by(compiled: _CompiledRule, hits: Bits, message: Message, child_a
     if compiled.surviving(hits, message):
         return ""
     return min(exclusion.phrase.line for exclusion in compiled.speaking(message))
-
-
-def _sentences(words: Sequence[str]) -> Iterator[str]:
-    sentence: list[str] = []
-    for word in (*words, BREAK):
-        if word != BREAK:
-            sentence.append(word)
-        elif sentence:
-            yield " ".join(sentence)
-            sentence = []

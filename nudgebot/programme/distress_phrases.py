@@ -103,9 +103,8 @@ class Message:
         self.seen: dict[OneOf, Seen] = {}
         self.excuses: dict[Phrase, Bits] = {}  # what an exclusion found: many rules share one
         self.excused: dict[Phrase, Bits] = {}  # the places it holds back
-        self.held: dict[
-            object, tuple[Bits, Iterator[Bits]]
-        ] = {}  # what a rule's exclusions hold back so far, and the rest
+        # What a rule's exclusions hold back so far, and those that were not asked yet.
+        self.held: dict[object, tuple[Bits, Iterator[Bits]]] = {}
         self.signs: frozenset[str] | None = None  # of doubt, once asked for
         self.doubted: dict[Bits, Bits] = {}  # the places that they reach, by where they end
         self.opened: dict[Element, Bits] = {}  # where a part may stand after its first element: many parts share it

@@ -40,7 +40,10 @@ async def reload(runtime: Runtime) -> dict[str, int]:
     before = runtime.library.version
     complaints = await asyncio.to_thread(_complaints, runtime, today)
     if not complaints:
-        await _take(runtime)
+        try:
+            await _take(runtime)
+        except LibraryBroken as broken:  # changed again meanwhile, or nothing in it may be sent
+            complaints = list(broken.problems)
     found = runtime.library
     log().info("library.reload", taken=not complaints, complaints=len(complaints))
     async with runtime.turn() as turn:

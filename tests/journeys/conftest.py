@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from nudgebot.rehearsal import LocalPerson, Seen
 from nudgebot.services import coordinators
+from nudgebot.storage.models import Family
 
 
 @pytest.fixture
@@ -60,6 +61,16 @@ def rows(bot):
             return list(await session.scalars(select(table).order_by(table.id)))
 
     return rows
+
+
+@pytest.fixture
+def code_of(rows):
+    """The code of the newest family."""
+
+    async def code_of() -> str:
+        return str((await rows(Family))[-1].code)
+
+    return code_of
 
 
 A_MOMENT = timedelta(seconds=3)

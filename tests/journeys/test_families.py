@@ -15,16 +15,6 @@ OLD = ("That button is no longer in use.", [])
 
 
 @pytest.fixture
-def code_of(rows):
-    """The code of the newest family."""
-
-    async def code_of() -> str:
-        return str((await rows(Family))[-1].code)
-
-    return code_of
-
-
-@pytest.fixture
 def opens(tells):
     """Somebody of the team opens a family; what they read."""
 

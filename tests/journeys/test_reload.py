@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nudgebot.app import App
+from nudgebot.app import App, reread
 from nudgebot.library.loader import packaged_content
 from tests.conftest import Bot, bot_settings
 
@@ -39,17 +40,27 @@ async def bot(sqlite_url, standin, flowing_clock, catalogue, screen, files):
 
 @pytest.mark.slow
 async def test_a_library_that_does_not_pass_is_refused_and_one_that_does_counts_from_the_next_message(
-    bot: Bot, standin, hires, tells, files
+    bot: Bot, hires, tells, files
 ):
-    ruth, anna = await hires("Ruth"), standin.person("Anna", "en")
+    ruth = await hires("Ruth")
     rules = (files / RULES).read_text()
     (files / RULES).write_text(rules.rstrip() + NEW.format(example="the heron is here"))
     refused = await tells(ruth, "/reload")
     assert "does not fire medical_emergency.the-word-of-the-day" in refused[-1].text
-    assert not [said for said in await tells(anna, "the heron has landed") if "999" in said.text or "112" in said.text]
+    assert bot.runtime.screen.screen("the heron has landed").category is None
     (files / RULES).write_text(rules.rstrip() + NEW.format(example="the heron has landed"))
     before = bot.runtime.library.version
     taken = await tells(ruth, "/reload")
     assert bot.runtime.library.version != before
     assert bot.runtime.library.version in taken[-1].text
     assert bot.runtime.screen.screen("the heron has landed").category == "medical_emergency"
+
+
+@pytest.mark.slow
+async def test_a_library_of_which_nothing_may_be_sent_is_refused_and_the_answer_says_why(bot: Bot, hires, tells):
+    """The shipped one, for a bot that sends only what a person has reviewed."""
+    ruth, before = await hires("Ruth"), bot.runtime.library
+    bot.runtime.load = partial(reread, bot.runtime.settings, drafts=False)
+    refused = await tells(ruth, "/reload")
+    assert "has been reviewed, so there is nothing to send" in refused[-1].text
+    assert bot.runtime.library is before

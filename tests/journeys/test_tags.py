@@ -16,16 +16,6 @@ on_one_engine = pytest.mark.parametrize("database_url", ["sqlite"], indirect=Tru
 
 
 @pytest.fixture
-def code_of(rows):
-    """The code of the newest family."""
-
-    async def code_of() -> str:
-        return str((await rows(Family))[-1].code)
-
-    return code_of
-
-
-@pytest.fixture
 def has(bot, rows):
     """The tags of a family."""
 

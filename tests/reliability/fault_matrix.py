@@ -59,6 +59,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SILENCE = 0.25
 """Seconds of patience in a cell where nothing comes back."""
 
+NOTHING_NEW = 0.2
+"""Seconds until a poll is told that there is nothing: Telegram holds it open, too, and so a loop that is hot shows."""
+
 BACK_WITHIN = 30.0
 
 AT_LEAST_ONCE = {Kind.SAFETY, Kind.SAFETY_LINE, Kind.ALERT, Kind.SUPPORT}
@@ -209,6 +212,8 @@ class FarEnd:
         else:
             self.polls += 1
             answer = scripted or Answer("updates", "sent", body=self._updates(json.loads(body)))
+            if scripted is None and not self.pending:
+                await asyncio.sleep(NOTHING_NEW)
         if answer.how == "silent":
             await asyncio.sleep(SILENCE * 4)
         elif answer.how == "trickle":
@@ -466,7 +471,7 @@ async def poll_cell(house: House, answer: Answer, times: int) -> None:
     silent = answer.how in ("silent", "trickle")
     longest = max(intake.waits, default=0.0) + (taking.LONG_POLL + taking.OVERDUE if silent else 0.0)
     house.longest_back = max(house.longest_back, longest)
-    hot = far.polls > scripted + 1000  # polls without a pause go on until both of the above have been seen
+    hot = far.polls > scripted + 60
     house.check(
         "getUpdates", f"{answer.name} × {times}", (True, True, True, False), (kept, confirmed, longest <= BACK_WITHIN, hot)
     )  # fmt: skip
