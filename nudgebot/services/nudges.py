@@ -89,7 +89,6 @@ async def plan_due(runtime: Runtime, batch: int = READ_AT_ONCE) -> dict[str, int
     done: Counter[str] = Counter()
     together = 2 * AT_LEAST
     while True:
-        written = runtime.database.written
         async with runtime.database.read() as session:
             turn = Turn(runtime, session, runtime.clock.now())
             numbers = await next_nudges.due(session, turn.now, batch)
@@ -97,9 +96,7 @@ async def plan_due(runtime: Runtime, batch: int = READ_AT_ONCE) -> dict[str, int
         got = await _put_off(runtime, set_aside)
         while days:
             began = monotonic()
-            got += await _keep_all(runtime, days[:together], written)
-            if runtime.database.written == written + 1:
-                written += 1  # that was ourselves, and nobody else
+            got += await _keep_all(runtime, days[:together])
             days = days[together:]
             together = next_batch(together, monotonic() - began)
         for what in got:
@@ -148,11 +145,11 @@ async def _choose_together(turn: Turn, numbers: Sequence[int]) -> list[_Day]:
     return days
 
 
-async def _keep_all(runtime: Runtime, days: Sequence[_Day], written: int) -> list[str]:
+async def _keep_all(runtime: Runtime, days: Sequence[_Day]) -> list[str]:
     """Writes down what was chosen, in one transaction, or one by one if the database refuses a value of somebody."""
     try:
         async with runtime.turn() as turn:
-            got = await _keep(turn, await _unchanged(turn, days, written))
+            got = await _keep(turn, await _unchanged(turn, days))
             await reports.tally(turn.session, (what for what in got if what not in PROMISED))
             return got
     except DATABASE_ERRORS as error:
@@ -161,7 +158,7 @@ async def _keep_all(runtime: Runtime, days: Sequence[_Day], written: int) -> lis
         if len(days) == 1:
             log().error("nudge.not_planned", enrolment=days[0].parent.enrolment.id, error=type(error).__name__)
             return await _put_off(runtime, {days[0].parent.enrolment.id: "failed"})
-    return [what for day in days for what in await _keep_all(runtime, [day], written)]
+    return [what for day in days for what in await _keep_all(runtime, [day])]
 
 
 async def _put_off(runtime: Runtime, set_aside: Mapping[int, str]) -> list[str]:
@@ -191,19 +188,19 @@ async def _keep(turn: Turn, days: Sequence[_Day]) -> list[str]:
     return [day.nudge.what for day in days]
 
 
-async def _unchanged(turn: Turn, days: Sequence[_Day], written: int) -> list[_Day]:
+async def _unchanged(turn: Turn, days: Sequence[_Day]) -> list[_Day]:
     """Those for whom it still holds: a stop, a loss or another tip may have come between reading and writing.
 
-    The others are left for the next look.  Tips are given by this process alone, so that they are read again only if it
-    wrote anything at all meanwhile.
+    The others are left for the next look.
     """
     numbers = [day.parent.enrolment.id for day in days]
     now = {parent.enrolment.id: parent for parent in await next_nudges.due_parents(turn.session, numbers)}
-    same = [day for day in days if now.get(day.parent.enrolment.id) == day.parent]
-    if turn.runtime.database.written != written:
-        seen = await tips_seen.seen_by(turn.session, numbers)
-        same = [day for day in same if seen[day.parent.enrolment.id] == day.past.seen]
-    return same
+    seen = await tips_seen.seen_by(turn.session, numbers)
+    return [
+        day
+        for day in days
+        if now.get(number := day.parent.enrolment.id) == day.parent and seen[number] == day.past.seen
+    ]
 
 
 async def plan_one(turn: Turn, parent: Parent) -> str:

@@ -111,7 +111,6 @@ class Database:
         hang_ring(self.engine.dialect, ring)
         self._stile = Turnstile()
         self._lock: IO[bytes] | None = None
-        self.written = 0  # transactions of ours that were committed, or may have been
 
     def patient_engine(self) -> AsyncEngine:
         """One of its own for statements that may take long, as an index over millions of rows does."""
@@ -175,10 +174,7 @@ class Database:
             if not self.sqlite:
                 await session.execute(_ALONE)
             yield session
-            try:
-                await session.commit()
-            finally:
-                self.written += 1  # after it, so that whoever counts before they read misses nothing
+            await session.commit()
 
     async def peek(self, statement: Executable, given: Mapping[str, Any]) -> Any:
         """The first value of one statement, read outside of any transaction; None if there is no row.

@@ -6,35 +6,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any, cast
+from typing import cast as as_type
 
-from sqlalchemy import Table, func, select, type_coerce
+import orjson
+from sqlalchemy import ColumnElement, String, Table, cast, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.types import UserDefinedType
 
 from nudgebot.storage.database import insert_once, one_of
 from nudgebot.storage.models import Seen
 
-_SEEN = cast(Table, Seen.__table__)
+_SEEN = as_type(Table, Seen.__table__)
 
 
 async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, dict[str, date]]:
-    """Enrolment -> tip -> the last local date it was sent."""
+    """Enrolment -> tip -> the last local date it was sent.
+
+    One row for each enrolment, put together by the database: a row for each tip would cost more than all the rules.
+    """
     found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
     rows = await session.execute(
-        select(_SEEN.c.enrolment_id, _SEEN.c.tip_id, type_coerce(func.max(_SEEN.c.on), _AsKept()))
+        select(_SEEN.c.enrolment_id, _by_tip(session))
         .where(one_of(session, _SEEN.c.enrolment_id, enrolment_ids))
-        .group_by(_SEEN.c.enrolment_id, _SEEN.c.tip_id)
+        .group_by(_SEEN.c.enrolment_id)
     )
-    for enrolment_id, tip_id, on in rows.all():  # at once: row by row would cost more than the query
-        found[enrolment_id][tip_id] = on if isinstance(on, date) else _day(on)
+    for enrolment_id, by_tip in rows.all():
+        found[enrolment_id] = {tip: _day(on) for tip, on in orjson.loads(by_tip).items()}
     return found
 
 
-class _AsKept(UserDefinedType[Any]):
-    """Whatever the driver gives: a date, or on SQLite its text, which is read once a day and not once a row."""
-
-    cache_ok = True
+def _by_tip(session: AsyncSession) -> ColumnElement[str]:
+    """{tip: date} as JSON.  It goes along the primary key: of a tip that was sent twice the later date comes last, and
+    the last counts."""
+    tip, on = _SEEN.c.tip_id, _SEEN.c.on
+    if session.get_bind().dialect.name == "sqlite":
+        return func.json_group_object(tip, on, type_=String)
+    return cast(func.json_object_agg(tip, aggregate_order_by(on, tip, on)), String)
 
 
 @cache

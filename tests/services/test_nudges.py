@@ -172,6 +172,20 @@ async def test_planning_together_gives_everybody_what_planning_alone_gives(runti
         assert await due_at(runtime, twins[0][0]) == await due_at(runtime, twins[0][1])
 
 
+async def test_of_a_tip_that_a_family_had_twice_the_later_day_counts(runtime):
+    anna, ben = await join(runtime, 1), await join(runtime, 2)
+    days = [date(2026, 11, 9), date(2025, 12, 31), date(2026, 2, 28)]
+    async with runtime.turn() as turn:
+        for day in days:
+            had = [tips_seen.NewSeen(anna, tip, day, None, "1") for tip in ("z-first-smile", "a-cuddle", "m-bath")]
+            await tips_seen.remember_all(turn.session, had[: 1 + days.index(day)])
+    async with runtime.database.read() as session:
+        assert await tips_seen.seen_by(session, [ben, anna]) == {
+            anna: {"z-first-smile": days[0], "a-cuddle": days[2], "m-bath": days[2]},
+            ben: {},
+        }
+
+
 def test_a_batch_that_takes_long_makes_the_next_one_smaller_and_a_quick_one_larger():
     assert nudges.next_batch(80, nudges.WITHIN * 1.5) == 40
     assert nudges.next_batch(80, nudges.WITHIN * 0.8) == 80
@@ -365,7 +379,7 @@ async def test_who_stops_or_loses_a_child_between_reading_and_writing_gets_no_ti
     await join(runtime, 4)
     real = nudges._keep_all
 
-    async def keep_all(runtime, days, written):
+    async def keep_all(runtime, days):
         monkeypatch.setattr(nudges, "_keep_all", real)
         async with runtime.turn() as turn:
             await turn.session.execute(update(Enrolment).where(Enrolment.id == gone).values(state="left"))
@@ -373,7 +387,7 @@ async def test_who_stops_or_loses_a_child_between_reading_and_writing_gets_no_ti
             await turn.session.execute(update(Child).where(Child.family_id == home).values(stopped_at=turn.now))
             chosen = next(day.nudge.seen for day in days if day.parent.enrolment.id == another)
             await tips_seen.remember_all(turn.session, [chosen])
-        return await real(runtime, days, written)
+        return await real(runtime, days)
 
     monkeypatch.setattr(nudges, "_keep_all", keep_all)
     assert await nudges.plan_due(runtime) == {"tip": 1}
