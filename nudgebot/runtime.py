@@ -50,6 +50,7 @@ class Runtime:
     time: TrustInTime = field(default_factory=TrustInTime)
     heard_at: datetime | None = None  # when Telegram last answered a poll
     needs_coordinator: bool = False  # then nobody is enrolled before there is somebody to answer distress
+    people_wait: bool = False  # more has come in than this process has handled
     announces: bool = False  # this process does not send: the one that does is told of what is written here
 
     wants_reload: list[int] = field(default_factory=list)  # coordinators who asked for the library to be read again

@@ -50,6 +50,10 @@ LEAST_PAGE = 32
 RESERVED = 4
 """Places that tips and broadcasts cannot take, so that an answer to distress finds one free."""
 
+WHILE_PEOPLE_WAIT = 16
+"""Calls that bulk has under way at most while people wait for what they tapped or wrote to be handled: sending and handling
+share one processor, and a tip may come a minute later."""
+
 PATIENCE = {0: 10.0, 1: 20.0}
 """Seconds to wait for an answer, by lane."""
 
@@ -73,6 +77,11 @@ LOOK_EVERY = 1.0
 
 GATHERED = 0.01
 """Seconds a result may wait for others: one commit for many is what lets a thousand go in a second."""
+
+
+ABREAST = 3
+"""Calls begun before anybody else may run: a hundred in a row would keep a transaction that has begun from going on, and
+all who wait for its end."""
 
 
 def calls_at_once(rate: float) -> int:
@@ -221,10 +230,13 @@ class Sender:
             self._ended = ended + self._ended  # not written: it stays to be written
             self._in_doubt = True
             raise
-        self._in_doubt = False
-        for row in chosen:
+        self._in_doubt = bool(chosen)  # until all have started
+        for place, row in enumerate(chosen):
+            if place % ABREAST == ABREAST - 1:
+                await asyncio.sleep(0)
             task = asyncio.create_task(self._send(row))
             self._flying[row.number] = (row, task)
+        self._in_doubt = False
         return len(chosen)
 
     async def _anything_due(self, free: int) -> bool:
@@ -244,6 +256,8 @@ class Sender:
         busy = {row.identifier for row in flying if row.lane == 0}
         busy_but_for_safety = {row.identifier for row in flying}
         bulk_free = free - RESERVED
+        if self.runtime.people_wait:
+            bulk_free = min(bulk_free, WHILE_PEOPLE_WAIT - sum(row.lane in BULK_LANES for row in flying))
         lanes = (0, 1, 2, 3, 4) if bulk_free > 0 and self.runtime.trusts_its_clock() else (0, 1, 2)
         page = LEAST_PAGE if look_only else max(LEAST_PAGE, 1 << (free + 8).bit_length())  # few sizes: few statements
         rows = await deliveries.candidates(session, now, lanes, page)

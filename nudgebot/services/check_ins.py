@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nudgebot.channels.base import Address
 from nudgebot.programme.broadcast import LETTERS
 from nudgebot.programme.checkins import Asked, Step, ladder, mode
 from nudgebot.programme.messages import AfterTap, Choice, Kind, Piece, phrase_value, warm_reply
@@ -12,8 +11,8 @@ from nudgebot.programme.planning import local_date
 from nudgebot.runtime import Turn
 from nudgebot.services import nudges
 from nudgebot.services.promises import Recipient, promise, reply
-from nudgebot.storage import answers, broadcasts, deliveries, people, staff
-from nudgebot.storage.models import Delivery
+from nudgebot.storage import answers, broadcasts, deliveries
+from nudgebot.storage.models import Coordinator, Delivery
 from nudgebot.storage.people import Parent
 
 CHANGEABLE_FOR = timedelta(hours=24)
@@ -26,39 +25,35 @@ NOTHING = AfterTap()
 """For a tap that means nothing: somebody else's, a forged or an outdated one."""
 
 
-async def own_delivery(turn: Turn, tapper: Address, number: str) -> tuple[Delivery, Parent] | None:
+async def own_delivery(turn: Turn, parent: Parent | None, number: str) -> Delivery | None:
     """The tapped message, if it was sent to the one who taps.  What a button carries gives no right by itself."""
-    if not number.isdecimal() or int(number) > LARGEST_NUMBER:
+    if parent is None or not number.isdecimal() or int(number) > LARGEST_NUMBER:
         return None
     sent = await deliveries.delivery(turn.session, int(number))
-    if sent is None or (sent.channel, sent.identifier) != (tapper.channel, tapper.identifier):
-        return None
-    parent = await people.parent_at(turn.session, tapper.channel, tapper.identifier)
-    if parent is None or parent.enrolment.id != sent.enrolment_id:
+    theirs = (parent.carer.channel, parent.carer.identifier, parent.enrolment.id)
+    if sent is None or (sent.channel, sent.identifier, sent.enrolment_id) != theirs:
         return None
     await deliveries.confirm_by_tap(turn.session, sent.id, turn.now)
-    return sent, parent
+    return sent
 
 
-async def answer_tip(turn: Turn, tapper: Address, number: str, choice: str) -> AfterTap:
+async def answer_tip(turn: Turn, parent: Parent | None, number: str, choice: str) -> AfterTap:
     """Did it, not today, not for us."""
-    found = await own_delivery(turn, tapper, number)
-    if found is None or choice not in TIP_CHOICES or found[0].content_id not in turn.catalogue.tips:
+    sent = await own_delivery(turn, parent, number)
+    if parent is None or sent is None or choice not in TIP_CHOICES or sent.content_id not in turn.catalogue.tips:
         return NOTHING
-    sent, parent = found
     toast = turn.catalogue.phrase(f"tip.toast.{choice}", parent.language)
     if not await _keep(turn, sent, parent, f"tip:{sent.content_id}", choice, None):
         return AfterTap(toast=turn.catalogue.phrase("tap.kept", parent.language))
     return AfterTap(toast=toast, mark=True)
 
 
-async def answer_check_in(turn: Turn, tapper: Address, number: str, button_id: str) -> AfterTap:
+async def answer_check_in(turn: Turn, parent: Parent | None, number: str, button_id: str) -> AfterTap:
     """A check-in's answer: a warm line and a micro-step on the message itself, and help where it is wanted."""
-    found = await own_delivery(turn, tapper, number)
-    check_in = turn.catalogue.check_ins.get(found[0].check_in or "") if found else None
-    if found is None or check_in is None:
+    sent = await own_delivery(turn, parent, number)
+    check_in = turn.catalogue.check_ins.get(sent.check_in or "") if sent else None
+    if parent is None or sent is None or check_in is None:
         return NOTHING
-    sent, parent = found
     button = check_in.button(button_id)
     if button is None and button_id != SKIP:
         return NOTHING
@@ -77,12 +72,13 @@ async def answer_check_in(turn: Turn, tapper: Address, number: str, button_id: s
     return AfterTap(toast="", mark=True, append=(Piece(text),), more=more)
 
 
-async def answer_news(turn: Turn, tapper: Address, number: str, letter: str) -> AfterTap:
+async def answer_news(
+    turn: Turn, parent: Parent | None, coordinator: Coordinator | None, number: str, letter: str
+) -> AfterTap:
     """An answer to a broadcast.  Who only tried it out is told that it counts for nobody."""
-    found = await own_delivery(turn, tapper, number)
-    if found is None:
-        return await _tried_out(turn, tapper)
-    sent, parent = found
+    sent = await own_delivery(turn, parent, number)
+    if parent is None or sent is None:
+        return _tried_out(turn, coordinator)
     if sent.kind != Kind.BROADCAST or letter not in await _offered(turn, sent):
         return NOTHING
     question = broadcasts.question(int(sent.content_id))
@@ -96,8 +92,7 @@ async def _offered(turn: Turn, sent: Delivery) -> str:
     return LETTERS[: max((len(words.get("answers", ())) for words in written.values()), default=0)]
 
 
-async def _tried_out(turn: Turn, tapper: Address) -> AfterTap:
-    coordinator = await staff.coordinator_at(turn.session, tapper.channel, tapper.identifier)
+def _tried_out(turn: Turn, coordinator: Coordinator | None) -> AfterTap:
     return AfterTap(toast=turn.catalogue.phrase("news.only_a_test", coordinator.language)) if coordinator else NOTHING
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     LargeBinary,
+    Row,
     String,
+    bindparam,
     cast,
     delete,
     exists,
@@ -143,39 +144,47 @@ def growing(children: Sequence[C]) -> list[C]:
     return sorted(known, key=lambda child: child.born_on or child.due_on or date.min, reverse=True)
 
 
+_PARENTS = (
+    select(Carer, Enrolment, Family, Child)
+    .join(Enrolment, Enrolment.carer_id == Carer.id)
+    .join(Family, Family.id == Enrolment.family_id)
+    .outerjoin(Child, Child.family_id == Family.id)
+    .order_by(Enrolment.id, Child.id)
+)
+"""Made once, as the next two are: every update that comes in asks them, and making one costs as much as asking it."""
+
+_PARENT_AT = _PARENTS.where(Carer.channel == bindparam("channel"), Carer.identifier == bindparam("identifier"))
+_PARENT_OF = _PARENTS.where(Enrolment.id == bindparam("number"))
+
+
 async def parent_at(session: AsyncSession, channel: str, identifier: str) -> Parent | None:
-    found = (
-        await session.execute(
-            select(Carer, Enrolment, Family)
-            .join(Enrolment, Enrolment.carer_id == Carer.id)
-            .join(Family, Family.id == Enrolment.family_id)
-            .where(Carer.channel == channel, Carer.identifier == identifier)
-        )
-    ).first()
-    return await _with_children(session, *found) if found else None
+    found = _gathered(await session.execute(_PARENT_AT, {"channel": channel, "identifier": identifier}))
+    return found[0] if found else None
 
 
 async def parent_of(session: AsyncSession, enrolment_id: int) -> Parent | None:
-    found = (
-        await session.execute(
-            select(Carer, Enrolment, Family)
-            .join(Enrolment, Enrolment.carer_id == Carer.id)
-            .join(Family, Family.id == Enrolment.family_id)
-            .where(Enrolment.id == enrolment_id)
-        )
-    ).first()
-    return await _with_children(session, *found) if found else None
+    found = _gathered(await session.execute(_PARENT_OF, {"number": enrolment_id}))
+    return found[0] if found else None
 
 
-async def _with_children(session: AsyncSession, carer: Carer, enrolment: Enrolment, family: Family) -> Parent:
-    children = await session.scalars(select(Child).where(Child.family_id == family.id).order_by(Child.id))
-    return Parent(carer, enrolment, family, list(children))
+async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
+    """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
+    return _gathered(await session.execute(_PARENTS.where(one_of(session, Enrolment.id, enrolment_ids))))
+
+
+def _gathered(rows: Iterable[Row[Carer, Enrolment, Family, Child]]) -> list[Parent]:
+    """A row for each child becomes a parent for each enrolment."""
+    found: dict[int, Parent] = {}
+    for carer, enrolment, family, child in rows:
+        parent = found.setdefault(enrolment.id, Parent(carer, enrolment, family, []))
+        if child is not None:  # of a family without one
+            parent.children.append(child)
+    return list(found.values())
 
 
 async def parents_of_family(session: AsyncSession, code: str) -> list[Parent]:
     """Everybody of the family with this code, who joined first first; empty for a code that nobody has."""
-    found = await _parents(session, Family.code == code)
-    return sorted(found, key=lambda parent: parent.enrolment.id)
+    return _gathered(await session.execute(_PARENTS.where(Family.code == code)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,29 +341,6 @@ async def agreed_to_another(session: AsyncSession, version: str, limit: int) -> 
 
 async def consents(session: AsyncSession, enrolment_id: int) -> list[Consent]:
     return list(await session.scalars(select(Consent).where(Consent.enrolment_id == enrolment_id)))
-
-
-async def parents_of(session: AsyncSession, enrolment_ids: Sequence[int]) -> list[Parent]:
-    """These parents, in any order.  Raises WrongKey if a value of one of them does not open."""
-    return await _parents(session, one_of(session, Enrolment.id, enrolment_ids))
-
-
-async def _parents(session: AsyncSession, which: ColumnElement[bool]) -> list[Parent]:
-    found = (
-        await session.execute(
-            select(Enrolment, Carer, Family)
-            .join(Carer, Carer.id == Enrolment.carer_id)
-            .join(Family, Family.id == Enrolment.family_id)
-            .where(which)
-        )
-    ).all()
-    families = [family.id for _, _, family in found]
-    children: dict[int, list[Child]] = {}
-    for child in await session.scalars(
-        select(Child).where(one_of(session, Child.family_id, families)).order_by(Child.id)
-    ):
-        children.setdefault(child.family_id, []).append(child)
-    return [Parent(carer, enrolment, family, children.get(family.id, [])) for enrolment, carer, family in found]
 
 
 async def set_unreachable(session: AsyncSession, channel: str, identifier: str, at: datetime | None) -> None:

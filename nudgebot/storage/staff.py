@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.models import Coordinator, Invitation, new_id
@@ -13,19 +13,21 @@ from nudgebot.storage.models import Coordinator, Invitation, new_id
 _ACTIVE = (Coordinator.revoked_at.is_(None), Coordinator.unconfirmed_since.is_(None))
 
 
+_AT = select(Coordinator).where(
+    Coordinator.channel == bindparam("channel"), Coordinator.identifier == bindparam("identifier")
+)
+_ACTIVE_AT = _AT.where(*_ACTIVE)  # made once: every update that comes in asks it
+
+
 async def coordinator_at(session: AsyncSession, channel: str, identifier: str) -> Coordinator | None:
     """The active coordinator at this address: the only source of authority."""
-    found: Coordinator | None = await session.scalar(
-        select(Coordinator).where(Coordinator.channel == channel, Coordinator.identifier == identifier, *_ACTIVE)
-    )
+    found: Coordinator | None = await session.scalar(_ACTIVE_AT, {"channel": channel, "identifier": identifier})
     return found
 
 
 async def ever_coordinator_at(session: AsyncSession, channel: str, identifier: str) -> Coordinator | None:
     """Whoever is, was, or waits to be on the team at this address.  Gives no right."""
-    found: Coordinator | None = await session.scalar(
-        select(Coordinator).where(Coordinator.channel == channel, Coordinator.identifier == identifier)
-    )
+    found: Coordinator | None = await session.scalar(_AT, {"channel": channel, "identifier": identifier})
     return found
 
 

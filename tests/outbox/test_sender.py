@@ -26,7 +26,7 @@ from nudgebot.channels.base import (
 from nudgebot.clock import MovableClock
 from nudgebot.outbox import sender as sending
 from nudgebot.outbox.breakers import BLOCKED_LEAST, SAME_REFUSALS
-from nudgebot.outbox.sender import IN_FLIGHT, RESERVED, Sender, calls_at_once
+from nudgebot.outbox.sender import ABREAST, IN_FLIGHT, RESERVED, WHILE_PEOPLE_WAIT, Sender, calls_at_once
 from nudgebot.programme.messages import PROMISES, Kind, Outgoing, string_of
 from nudgebot.runtime import Runtime
 from nudgebot.scheduler import JOBS, run_job
@@ -353,6 +353,43 @@ async def test_tips_that_hang_leave_places_for_an_answer_to_distress(runtime, se
     await sender.turn()
     assert (await row(runtime, safety)).state == "sent"
     hangs.set()
+
+
+async def test_while_people_wait_to_be_handled_tips_take_few_places_and_answers_all_they_need(runtime, sender, line):
+    hangs = asyncio.Event()
+
+    async def answer(_: str) -> Sent:
+        await hangs.wait()
+        return Sent("1")
+
+    line.answers = answer
+    sender.limits.full_rate = sender.limits.rate = 10_000
+    await promise_all(runtime, [(Kind.NUDGE, str(chat)) for chat in range(100)])
+    runtime.people_wait = True
+    while await sender.turn():
+        pass
+    assert len(sender._flying) == WHILE_PEOPLE_WAIT
+    await promise_all(runtime, [(Kind.REPLY, str(chat)) for chat in range(200, 210)])
+    assert await sender.turn() == 10
+    runtime.people_wait = False
+    while await sender.turn():
+        pass
+    assert len(sender._flying) == IN_FLIGHT - RESERVED
+    hangs.set()
+
+
+async def test_a_turn_that_is_cut_off_while_its_calls_begin_leaves_no_row_behind(runtime, sender, line):
+    """The intents are committed then: who had no call yet gets one later, and nobody two."""
+    await promise_all(runtime, [(Kind.NUDGE, str(chat)) for chat in range(3 * ABREAST)])
+    turning = asyncio.create_task(sender.turn())
+    while not line.said:
+        await asyncio.sleep(0)
+    turning.cancel()
+    await asyncio.gather(turning, return_exceptions=True)
+    assert 0 < len(line.said) < 3 * ABREAST
+    await sender.drain()
+    assert await states(runtime) == {"sent": 3 * ABREAST}
+    assert Counter(line.chats) == Counter(str(chat) for chat in range(3 * ABREAST))
 
 
 async def test_an_answer_to_distress_does_not_wait_for_a_tip_to_the_same_person_that_hangs(runtime, sender, line):

@@ -235,15 +235,15 @@ DONE = AfterTap(clear=True)
 
 
 async def _tip(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
-    return await check_ins.answer_tip(work.turn, caller.address, *args) if len(args) == 2 else None
+    return await check_ins.answer_tip(work.turn, caller.parent, *args) if len(args) == 2 else None
 
 
 async def _check(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
-    return await check_ins.answer_check_in(work.turn, caller.address, *args) if len(args) == 2 else None
+    return await check_ins.answer_check_in(work.turn, caller.parent, *args) if len(args) == 2 else None
 
 
 async def _another(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
-    if len(args) != 1 or await check_ins.own_delivery(work.turn, caller.address, args[0]) is None:
+    if len(args) != 1 or await check_ins.own_delivery(work.turn, caller.parent, args[0]) is None:
         return None
     assert caller.parent is not None
     if nudges.resting(caller.parent, work.turn.now):
@@ -474,7 +474,9 @@ async def _broadcast(work: Work, caller: Caller, args: tuple[str, ...]) -> After
 
 
 async def _news(work: Work, caller: Caller, args: tuple[str, ...]) -> AfterTap | None:
-    return await check_ins.answer_news(work.turn, caller.address, *args) if len(args) == 2 else None
+    if len(args) != 2:
+        return None
+    return await check_ins.answer_news(work.turn, caller.parent, caller.coordinator, *args)
 
 
 TAPS: dict[str, Handler] = {

@@ -41,7 +41,7 @@ OVERDUE = 4  # seconds after which a poll that should have ended is given up
 MOST_ATTEMPTS = 3
 TAKEN_AT_ONCE = 50  # updates kept in one commit
 AT_ONCE = 20  # updates handled in one commit
-WITHIN = 0.025  # seconds after which a commit takes no further update: whoever is in distress waits for its end
+WITHIN = 0.02  # seconds after which a commit takes no further update: whoever is in distress waits for its end
 COURTESY_PATIENCE = 2.0  # seconds a stop waits for taps to be answered
 FOLLOWED_AT_ONCE = 50  # chats in which taps are being answered and marked while the next updates are handled
 BACKOFF = (0.5, 1.0, 2.0, 5.0)
@@ -379,6 +379,7 @@ class Intake:
             done = await self._handle_together(turn, rows) if rows else []
             if done:
                 await inbound.handled(turn.session, [row.number for row, _ in done], turn.now)
+        self.runtime.people_wait = len(rows) == AT_ONCE or len(done) < len(rows)
         following: dict[str, list[Work]] = {}
         for row, work in done:
             following.setdefault(row.identifier, []).append(work)
