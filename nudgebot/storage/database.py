@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 from uuid import uuid4
@@ -244,11 +245,7 @@ def _engine(url: str, patience: float | None = PATIENCE_SECONDS) -> AsyncEngine:
         how = connection.get_execution_options().get("nudgebot_begin")
         if how == "not":
             return
-        reading = how == "read"
-        if connection.info.get("reads") is not reading:  # a connection keeps it
-            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
-            connection.info["reads"] = reading
-        connection.exec_driver_sql("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+        connection.connection.run_async(partial(one_trip.begin, reading=how == "read"))
 
     return engine
 

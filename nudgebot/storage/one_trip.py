@@ -2,7 +2,7 @@
 
 aiosqlite goes to its thread four times for each query: to make a cursor, to execute, to fetch, to close.  Each trip is two
 switches between threads, and on a busy machine each switch waits for its turn.  Here a cursor is made on this side, and
-executing fetches at once; SQLAlchemy asks for all rows anyway.
+executing fetches at once; SQLAlchemy asks for all rows anyway.  A transaction begins in one trip, too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,15 @@ class _Cursor(aiosqlite.Cursor):
 
 
 class _Connection(aiosqlite.Connection):
+    reads: bool | None = None  # may it only read?  It keeps that
+
+    def begin(self, *, reading: bool) -> None:
+        """In SQLite's thread."""
+        if self.reads is not reading:
+            self._conn.execute(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
+            self.reads = reading
+        self._conn.execute("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+
     async def rollback(self) -> None:
         """What the pool asks for at each return, mostly after a commit: then there is nothing to take back."""
         if self._conn.in_transaction:
@@ -45,6 +54,11 @@ class _Connection(aiosqlite.Connection):
 
     def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy enters what it gets
         return _Cursor(self, self._conn.cursor())
+
+
+async def begin(connection: _Connection, *, reading: bool) -> None:
+    """One that reads cannot write; one that may write is the only one that does, from now on."""
+    await connection._execute(connection.begin, reading=reading)  # type: ignore[no-untyped-call]
 
 
 def connect(*given: Any, **named: Any) -> _Connection:

@@ -34,6 +34,7 @@ OUTCOMES = "nudgebot/outbox/outcomes.py"
 LIMITS = "nudgebot/outbox/limits.py"
 DELIVERIES = "nudgebot/storage/deliveries.py"
 DATABASE = "nudgebot/storage/database.py"
+ONE_TRIP = "nudgebot/storage/one_trip.py"
 INBOUND = "nudgebot/storage/inbound.py"
 LEASES = "nudgebot/storage/leases.py"
 INTAKE = "nudgebot/channels/telegram/intake.py"
@@ -123,9 +124,14 @@ MUTATIONS = (
         f"{TEST_REPLICAS}::test_a_process_that_is_stopped_in_a_transaction_does_not_keep_the_others_waiting",
     ),
     Mutation(
-        "SQLite's writers begin at once", DATABASE,
+        "SQLite's writers begin at once", ONE_TRIP,
         '"BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE"', '"BEGIN DEFERRED"',
         f"{TEST_DATABASE}::test_two_programs_on_one_sqlite_file_lose_no_update_either",
+    ),
+    Mutation(
+        "doubt until every call of a turn has begun", SENDER,
+        "self._in_doubt = bool(chosen)", "self._in_doubt = False",
+        f"{TEST_SENDER}::test_a_turn_that_is_cut_off_while_its_calls_begin_leaves_no_row_behind",
     ),
     Mutation(
         "places kept for the answer to distress", SENDER, "RESERVED = 4\n", "RESERVED = 0\n",
