@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import LargeBinary, Table, delete, func, literal, select, type_coerce, update
+from sqlalchemy import Integer, LargeBinary, Select, Table, delete, func, literal_column, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from nudgebot.storage.database import Database, insert_once, one_of
@@ -97,23 +98,24 @@ def raw_of(database: Database, row: Open) -> str:
 
 async def open_ones(session: AsyncSession, limit: int = 200) -> list[Open]:
     """In the order they came."""
-    new = Inbound.state == literal("new", literal_execute=True)  # known when planned, for the partial index
-    rows = await session.execute(
-        select(Inbound.id, Inbound.key, Inbound.identifier, Inbound.finding, type_coerce(Inbound.raw, LargeBinary))
-        .where(new)
-        .order_by(Inbound.id)
-        .limit(limit)
+    return [Open(*row) for row in await session.execute(_open(limit))]
+
+
+@cache
+def _open(limit: int) -> Select[*tuple[Any, ...]]:
+    """State and limit are written out, for the partial index and for one that is planned once."""
+    return (
+        select(_TABLE.c.id, _TABLE.c.key, _TABLE.c.identifier, _TABLE.c.finding, type_coerce(_TABLE.c.raw, LargeBinary))
+        .where(_TABLE.c.state == literal_column("'new'"))
+        .order_by(_TABLE.c.id)
+        .limit(literal_column(str(limit), Integer))
     )
-    return [Open(*row) for row in rows]
 
 
 async def handled(session: AsyncSession, numbers: Sequence[int], now: datetime) -> None:
     """Done; what the persons wrote is gone from here in the same moment."""
     await session.execute(
-        update(Inbound)
-        .where(one_of(session, Inbound.id, numbers))
-        .values(state="handled", handled_at=now, raw=None)
-        .execution_options(synchronize_session=False)
+        update(_TABLE).where(one_of(session, _TABLE.c.id, numbers)).values(state="handled", handled_at=now, raw=None)
     )
 
 

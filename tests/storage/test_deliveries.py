@@ -188,8 +188,8 @@ async def explained(database: Database, session: AsyncSession, ask: object) -> s
         return "\n".join(row[3] for row in rows)
     raw = (await connection.get_raw_connection()).driver_connection
     await raw.execute(f"SET LOCAL plan_cache_mode = force_generic_plan; PREPARE asked AS {statement}")
-    nothing = ", ".join("NULL" for _ in parameters)  # type: ignore[attr-defined]
-    plan = "\n".join(row[0] for row in await raw.fetch(f"EXPLAIN EXECUTE asked ({nothing})"))
+    nothing = f"({', '.join('NULL' for _ in parameters)})" if parameters else ""  # type: ignore[attr-defined]
+    plan = "\n".join(row[0] for row in await raw.fetch(f"EXPLAIN EXECUTE asked {nothing}"))
     await raw.execute("DEALLOCATE asked")
     return plan
 
