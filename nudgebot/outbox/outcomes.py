@@ -34,7 +34,7 @@ class State(StrEnum):
 ENDS = frozenset({State.SENT, State.ASSUMED_SENT, State.UNREACHABLE, State.FAILED, State.EXPIRED, State.SKIPPED})
 
 BACKOFF = (2.0, 5.0, 15.0, 60.0, 300.0)
-"""Seconds before the next try of what must arrive (reliability.md 2.3), the last one repeated."""
+"""Seconds before the next try of what must arrive, the last one repeated."""
 
 
 HALT = 30.0

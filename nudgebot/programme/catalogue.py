@@ -121,7 +121,7 @@ Reach = Literal["low", "mid", "high"]
 
 
 def reach(value: int) -> Reach:
-    """1-2 low, 3 mid, 4-5 high (content brief, check-ins)."""
+    """1-2 low, 3 mid, 4-5 high."""
     return "low" if value <= 2 else "mid" if value == 3 else "high"
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 OLDEST_DAYS = 4017
-"""The programme ends on the eve of the eleventh birthday (content brief, bands)."""
+"""The programme ends on the eve of the eleventh birthday."""
 
 
 class State(StrEnum):

@@ -11,7 +11,7 @@ from typing import Literal
 from nudgebot.programme.catalogue import SEVERITIES, Severity
 
 JOIN_WITHIN = timedelta(minutes=30)
-"""A further message within this long belongs to the same case (safety.md 2.3)."""
+"""A further message within this long belongs to the same case."""
 
 
 class State(StrEnum):
@@ -58,7 +58,7 @@ LADDER: dict[str, tuple[Rung, ...]] = {
     ),
     "support": (Rung(timedelta(0), "digest"),),
 }
-"""From safety.md 2.4."""
+"""Severity -> whom the steps tell, and how long after the first message."""
 
 REPEAT_AFTER_LADDER = {"emergency": timedelta(minutes=30), "urgent": timedelta(days=1)}
 """Once the ladder is climbed: again and again until somebody answers."""
@@ -76,13 +76,13 @@ FOLLOW_UPS: dict[str, tuple[timedelta, ...]] = {
     "low_mood_overwhelm": tuple(timedelta(days=days) for days in (3, 7, 14)),
     "loss_bereavement": (timedelta(days=7),),
 }
-"""When the team is reminded to ask how somebody is, counted from the first message (safety.md 2.2)."""
+"""When the team is reminded to ask how somebody is, counted from the first message."""
 
 NOTHING_TO_FOLLOW = ("parent_says_misread", "false_alarm", "duplicate")
 """Outcomes after which nobody is reminded."""
 
 TWICE_WITHIN = timedelta(days=7)
-"""Two support cases within this long are an urgent one (safety.md 2.2)."""
+"""Two support cases within this long are an urgent one."""
 
 
 def rung(severity: str, wave: int) -> Rung:

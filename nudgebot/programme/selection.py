@@ -14,7 +14,7 @@ from nudgebot.programme.planning import nudges_between, theme_of
 from nudgebot.programme.shelves import NOTHING, Shelves
 
 COMES_BACK_AFTER = timedelta(days=180)
-"""Between bands a tip may return after this long (content brief, evergreens)."""
+"""Between bands a tip may return after this long."""
 
 COMES_BACK_IN_BAND_AFTER = {EARLY_BAND: timedelta(days=14)}
 """The early-baby pool is small and stays on a unit differ, so it repeats freely."""
@@ -132,7 +132,7 @@ def child_of_the_day(ages: Sequence[int], theme: str, nudges_so_far: int) -> int
     """Whose tip is it today?  The place in `ages` (days, youngest first).
 
     With a child under one year, that child gets four days a week, the others two, and the self-care day is the
-    parent's own (it goes by the youngest).  Otherwise the children take turns (content brief, several children).
+    parent's own (it goes by the youngest).  Otherwise the children take turns.
     """
     if len(ages) < 2 or theme == "selfcare":
         return 0

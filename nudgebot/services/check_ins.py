@@ -124,7 +124,7 @@ async def _keep(turn: Turn, sent: Delivery, parent: Parent, question: str, choic
 async def _help(
     turn: Turn, parent: Parent, sent: Delivery, history: list[Asked], *, first_answer: bool
 ) -> tuple[tuple[Choice, ...], ...]:
-    """The ladder of the content brief: a button, then words and lines, then the question whether a person may write."""
+    """A ladder: a button, then words and lines, then the question whether a person may write."""
     check_in = turn.catalogue.check_ins[str(sent.check_in)]
     today = local_date(turn.now, parent.enrolment.tz or "UTC")
     child = parent.growing[0] if parent.growing else None

@@ -54,7 +54,7 @@ PROMISED = ("tip", "quiet")
 """What leaves a delivery.  All else that planning comes to would leave no trace, and is tallied for the next morning."""
 
 SOFT_GAP = timedelta(hours=36)
-"""After somebody has told of a heavy time, half the messages: a day without one between two (safety.md 2.2)."""
+"""After somebody has told of a heavy time, half the messages: a day without one between two."""
 
 ASK_LATER = {3: "child_name", 6: "early", 10: "sibling"}
 """After so many nudges, one friendly question each, once."""
