@@ -319,12 +319,11 @@ async def _one(role: str, engine: str, count: int, seconds: float) -> dict[str, 
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.benchmarks.intake", "--as", role, "--url", url, "--api", api,
             "--updates", str(count), "--seconds", str(seconds), cwd=CHECKOUT,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        assert process.stdout is not None
-        said = await process.stdout.read()
-        if await process.wait():
-            raise SystemExit(f"{role} on {engine} failed")
+        said, trouble = await process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{role} on {engine} failed:\n{trouble.decode()[-2000:]}")
     return {"contender": role, "database": engine, **json.loads(said.splitlines()[-1])}
 
 
