@@ -151,7 +151,7 @@ _PARENTS = (
     .outerjoin(Child, Child.family_id == Family.id)
     .order_by(Enrolment.id, Child.id)
 )
-"""Made once, as the next two are: every update that comes in asks them, and making one costs as much as asking it."""
+"""Made once, as the next two are: every update that comes in asks them, and making one is a good part of its cost."""
 
 _PARENT_AT = _PARENTS.where(Carer.channel == bindparam("channel"), Carer.identifier == bindparam("identifier"))
 _PARENT_OF = _PARENTS.where(Enrolment.id == bindparam("number"))
@@ -177,7 +177,7 @@ def _gathered(rows: Iterable[Row[Carer, Enrolment, Family, Child]]) -> list[Pare
     found: dict[int, Parent] = {}
     for carer, enrolment, family, child in rows:
         parent = found.setdefault(enrolment.id, Parent(carer, enrolment, family, []))
-        if child is not None:  # of a family without one
+        if child is not None:  # a family without one has a row, too
             parent.children.append(child)
     return list(found.values())
 

@@ -22,7 +22,7 @@ _SEEN = as_type(Table, Seen.__table__)
 async def seen_by(session: AsyncSession, enrolment_ids: Sequence[int]) -> dict[int, dict[str, date]]:
     """Enrolment -> tip -> the last local date it was sent.
 
-    One row for each enrolment, put together by the database: a row for each tip would cost more than all the rules.
+    One row for each enrolment, put together by the database: a row for each tip cost nearly as much as all the rules.
     """
     found: dict[int, dict[str, date]] = {number: {} for number in enrolment_ids}
     rows = await session.execute(

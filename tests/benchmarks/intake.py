@@ -7,8 +7,9 @@
 all are durable: stored, screened, distress answered and a case opened, committed to the disk.  The webhook is called over
 HTTP by another process, 40 at a time.  `load`: tips without end at 1,000 a second and 200 updates a second, four of them
 in distress, handled and answered; from the moment Telegram has the words to the moment it has the reply, and how long what
-came in (`commit_wait`) and anything else (`ordinary_wait`) waits for its turn to write.  `broadcast`: the same while news goes to `--recipients` families (1,000,000 for the long form):
-from the decision to send to the first message of it (`accepted_s`), and rows of the ledger made a second meanwhile.
+came in (`commit_wait`) and anything else (`ordinary_wait`) waits for its turn to write.  `broadcast`: the same while news
+goes to `--recipients` families (1,000,000 for the long form): from the decision to send to the first message of it
+(`accepted_s`), and rows of the ledger made a second meanwhile.
 Updates come from, and replies go to, a process that only answers (`answering.py`).
 """
 

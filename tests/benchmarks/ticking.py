@@ -3,10 +3,10 @@
     python -m tests.benchmarks.ticking [--parents N ...] [--database sqlite|postgresql|both] [--due N] [--json]
 
 `nudgebot`: so many parents in the database, one tick with nobody due (median of many), a tick with some to warm up, then
-one with `--due` of them due at the same moment, each with four weeks behind them: tips seen, check-ins asked and answered.  Planning is the whole
-of it: choosing the tip, promising the message, remembering it as seen, the parent's next moment, all committed.  Then a
-tick with as many others, beside which somebody wants to write every 5 ms, as distress would: `wait_p99_ms` is how long
-planning makes them wait, and `planned_beside_per_second` what their writing leaves of the rate.
+one with `--due` of them due at the same moment, each with four weeks behind them: tips seen, check-ins asked and
+answered.  Planning is the whole of it: choosing the tip, promising the message, remembering it as seen, the parent's next
+moment, all committed.  Then a tick with as many others, beside which somebody wants to write every 5 ms, as distress would:
+`wait_p99_ms` is how long planning makes them wait, and `planned_beside_per_second` what their writing leaves of the rate.
 
 `apscheduler`: the same number of jobs, one a parent, in its memory store, and one wake with as many due; `planned` is how
 many it ran.  `load_s` is the time to hand them over; a database has it done once, APScheduler at every start.

@@ -116,6 +116,15 @@ async def test_an_update_nobody_can_read_is_set_aside_and_stops_nobody(quiet_bot
     assert states["quarantined"] >= 10
 
 
+async def test_bulk_is_told_that_people_wait_until_all_that_came_in_is_handled(quiet_bot: App):
+    await quiet_bot.intake.take([message(1, chat=30_000 + chat) for chat in range(taking.AT_ONCE + 5)])
+    await quiet_bot.intake.handle_stored()
+    assert quiet_bot.runtime.people_wait
+    await handle_all(quiet_bot)
+    assert not quiet_bot.runtime.people_wait
+    assert (await inbox_states(quiet_bot)).get("new", 0) == 0
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
