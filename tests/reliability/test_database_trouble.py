@@ -50,7 +50,7 @@ class Family:
         async with trouble:  # type: ignore[attr-defined]
             await self.anna.says(DESPAIR)
             if from_memory:
-                await self.anna.sees("emergency", timeout=40)
+                await self.anna.sees("emergency", timeout=15)
                 assert (await app.health())["ok"] is False
         async with asyncio.timeout(90):
             await self.anna.sees("999", timeout=80)  # the whole answer, with her country's numbers

@@ -170,7 +170,7 @@ async def test_while_the_database_cannot_say_who_leads_the_leader_goes_on_listen
         type(app.runtime.database).write = lambda _, **__: Gone()  # type: ignore[assignment,method-assign]
         await until(lambda: not app.term.trusted())
         await anna.says(DESPAIR)
-        await anna.sees("emergency", timeout=40)
+        await anna.sees("emergency", timeout=15)
     finally:
         type(app.runtime.database).write = real  # type: ignore[method-assign]
     await until(lambda: app.term is not None and app.term.trusted())
